@@ -1,0 +1,95 @@
+#pragma once
+
+#include "klen/webhooks/base/async.hpp"
+#include "klen/webhooks/base/config.hpp"
+#include "klen/webhooks/base/result.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace klen::webhooks::api {
+
+enum class method { get, head, post, put, patch, delete_, options, other };
+
+/// One request as a handler sees it: framed, bounded, routed, authenticated.
+struct request {
+    method verb{};
+    std::string path;                                          ///< without query, decoded, no trailing slash
+    std::map<std::string, std::string, std::less<>> parameters;///< from the route: {id}
+    std::vector<std::pair<std::string, std::string>> query;    ///< decoded, in order
+    std::string body;
+    std::string content_type;
+    std::string request_id;
+    std::string authorization; ///< the key as given (Bearer or X-API-Key); empty: none. Never logged.
+
+    std::optional<std::string_view> query_value(std::string_view name) const;
+};
+
+struct response {
+    int status = 200;
+    std::string body; ///< compact JSON unless content_type says otherwise
+    std::string content_type = "application/json";
+    std::vector<std::pair<std::string, std::string>> headers; ///< Retry-After, Allow, …
+};
+
+/// {"error":code,"message":…} with the contract's code for the status.
+response error_response(int status, std::string_view code, std::string_view message);
+
+/// What a caller is allowed. Made by authentication, seen by handlers.
+struct caller {
+    std::string key_id;
+    std::optional<std::string> account_id; ///< none: a platform key
+    std::vector<std::string> permissions;
+};
+
+/// Adding a call is adding a handler and a route.
+struct route {
+    method verb{};
+    std::string path; ///< "/api/v1/webhooks/{id}"
+    std::string permission; ///< "publish", "read", "manage_webhooks", "manage_keys"; empty: no key needed
+    std::function<task<response>(request, caller)> handle;
+};
+
+/// Looks a key up: who is it? Thread-safe.
+class authenticator {
+  public:
+    virtual ~authenticator() = default;
+    virtual std::optional<caller> find(std::string_view key) const = 0;
+};
+
+struct server_stats {
+    std::uint64_t connections = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t refused_connections = 0;
+    std::map<int, std::uint64_t> responses_by_status;
+};
+
+/// HTTP/1.1 (RFC 9112) listener over several io threads: one acceptor, connections dealt out in turn. Knows routing,
+/// framing, limits and authentication; nothing of what is behind the handlers.
+class server {
+  public:
+    /// `contexts`: the io threads. Fails with one clear sentence when the address cannot be bound.
+    static result<std::unique_ptr<server>> create(std::vector<asio::io_context*> contexts, server_config config,
+                                                  std::string address, std::uint16_t port, std::vector<route> routes,
+                                                  authenticator const& keys);
+    virtual ~server() = default;
+
+    virtual void start() = 0;
+    virtual std::uint16_t port() const = 0;
+
+    /// Stops accepting, answers what is under way (with `Connection: close`), closes idle connections; ends when all are
+    /// closed or `until` has come. Idempotent. Await it on the first context.
+    virtual task<void> stop(steady_time until) = 0;
+    virtual server_stats stats() const = 0;
+};
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "klen/webhooks/base/result.hpp"
+
+#include <boost/asio/ip/address.hpp>
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace klen::webhooks::egress {
+
+/// Judges addresses by the registries of special-use addresses (RFC 6890 and its successors) and the configuration.
+/// Immutable after construction, so usable from every thread.
+class address_guard {
+  public:
+    /// `allowed` and `refused`: CIDR ranges; `refused` wins over `allowed`, `allowed` over the built-in table.
+    static result<address_guard> create(std::vector<std::string> const& allowed, std::vector<std::string> const& refused);
+
+    /// IPv4-mapped IPv6 addresses are unmapped first and judged as IPv4.
+    bool allows(boost::asio::ip::address const& address) const;
+
+    /// Does config open at least one special-use range? (Then local names may be resolved, too.)
+    bool allows_some_local() const { return allows_some_local_; }
+
+  private:
+    struct range {
+        std::array<unsigned char, 16> prefix{}; ///< IPv4 as ::ffff:a.b.c.d
+        int bits = 0;
+    };
+    static bool parse_range(std::string const& text, range& out);
+    static bool contains(range const& r, std::array<unsigned char, 16> const& address);
+
+    std::vector<range> allowed_;
+    std::vector<range> refused_;
+    bool allows_some_local_ = false;
+};
+
+} // namespace klen::webhooks::egress

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "klen/webhooks/base/ids.hpp"
+#include "klen/webhooks/base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace klen::webhooks::signing {
+
+/// Seals secrets at rest: AES-256-GCM (NIST SP 800-38D), a random 96-bit nonce each time, and as associated data the
+/// table, row, account and key id, so that a sealed value cannot be moved to another row. Thread-safe.
+class sealer {
+  public:
+    /// `master_key`: base64 of 32 bytes. `key_id`: 1 to 64 characters of [A-Za-z0-9._-], stored beside what it sealed.
+    static result<sealer> create(std::string_view master_key, std::string_view key_id);
+    ~sealer();
+    sealer(sealer&&) noexcept;
+    sealer& operator=(sealer&&) noexcept;
+
+    /// Which row a sealed value belongs to.
+    struct place {
+        std::string_view table;
+        uuid row;
+        std::string_view account_id;
+    };
+
+    /// version byte, nonce (12), ciphertext, tag (16).
+    std::vector<std::uint8_t> seal(std::string_view plain, place const& where) const;
+    /// `corrupt` when the value was not sealed with this key for this place, or was changed.
+    result<std::string> open(std::vector<std::uint8_t> const& sealed, std::string_view key_id, place const& where) const;
+
+    std::string const& key_id() const { return key_id_; }
+
+  private:
+    sealer() = default;
+    std::vector<std::uint8_t> key_;
+    std::string key_id_;
+};
+
+/// base64 of 32 random bytes, for a master key file.
+std::string generate_master_key();
+
+} // namespace klen::webhooks::signing
