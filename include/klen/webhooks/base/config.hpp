@@ -8,7 +8,7 @@
 #include <vector>
 
 /// The configuration as the program uses it: plain values, checked. Where the keys, defaults, ranges and descriptions
-/// are declared: `src/base/settings.cpp`, the only place; the parser, `check-config`, `config/klen-webhooks.toml` and
+/// are declared: `src/base/settings_declared.cpp`, the only place; the parser, `check-config`, `config/klen-webhooks.toml` and
 /// the documentation come from there.
 namespace klen::webhooks {
 

@@ -21,8 +21,8 @@ enum class level { trace, debug, info, warn, error, off };
 enum class format { text, json };
 
 /// One field. The name is one of the project's terms (`event_id`, `delivery_id`, `webhook_id`, `account_id`,
-/// `attempt`, …) or an ECS name (`http.response.status_code`, `error.message`, `event.duration`). Refers to its name and
-/// text, which must live for the call.
+/// `attempt`, …) or an ECS name (`http.response.status_code`, `error.message`, `event.duration`). Refers to its name
+/// and text, which must live for the call.
 class field {
   public:
     field(std::string_view name, std::string_view text) : name_(name), text_(text) {}

@@ -4,21 +4,19 @@
 #include "klen/webhooks/base/result.hpp"
 
 #include <functional>
-#include <map>
 #include <optional>
-#include <span>
 #include <string>
-#include <variant>
+#include <string_view>
 #include <vector>
 
 namespace klen::webhooks {
 
 /// One thing that is wrong with the configuration, made for the person who has to mend it.
 struct config_error {
-    std::string source; ///< the file, or the environment variable
-    int line = 0;       ///< 1-based; 0 when the source has no lines
-    std::string key;    ///< "server.listen_port"
-    std::string message;///< what is wrong, what is allowed, and a suggestion where there is one
+    std::string source;  ///< the file, or the environment variable
+    int line = 0;        ///< 1-based; 0 when the source has no lines
+    std::string key;     ///< "server.listen_port"
+    std::string message; ///< what is wrong, what is allowed, and a suggestion where there is one
 
     /// "klen-webhooks.toml:12: server.listen_port: …"
     std::string text() const;
@@ -36,7 +34,11 @@ environment process_environment();
 /// Defaults, then the file (empty: none), then the environment (`KLEN_WEBHOOKS_<SECTION>_<KEY>`; for secrets also
 /// `…_FILE`, the name of a file that holds the value). Unknown keys, in the file or in the environment, are errors.
 /// `environment_names`: the names of all variables that exist, to find unknown ones.
-loaded_config load_config(std::string const& file, environment const& get, std::vector<std::string> const& environment_names);
+loaded_config load_config(std::string const& file, environment const& get,
+                          std::vector<std::string> const& environment_names);
+/// The same with the file's contents at hand; `name` is what errors call it.
+loaded_config load_config_text(std::string const& name, std::string_view toml, environment const& get,
+                               std::vector<std::string> const& environment_names);
 std::vector<std::string> process_environment_names();
 
 /// The defaults alone, for tests.
@@ -50,10 +52,10 @@ std::string effective_config_text(std::string const& file, environment const& ge
 
 /// What is declared about each setting; for documentation and tests.
 struct setting_info {
-    std::string key;         ///< "server.listen_port"
-    std::string type;        ///< "port", "milliseconds", "bytes", "boolean", "text", "list of text", …
-    std::string default_value;///< as TOML
-    std::string allowed;     ///< "1 to 65535", "one of: text, json"
+    std::string key;           ///< "server.listen_port"
+    std::string type;          ///< "port", "milliseconds", "bytes", "boolean", "text", "list of text", …
+    std::string default_value; ///< as TOML
+    std::string allowed;       ///< "1 to 65535", "one of: text, json"
     bool secret = false;
     std::string description;
     std::string environment_variable;

@@ -1,0 +1,341 @@
+#include "base/setting.hpp"
+#include "base/settings_checks.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace klen::webhooks::settings {
+
+namespace {
+
+constexpr std::int64_t kib = 1024;
+constexpr std::int64_t mib = 1024 * kib;
+constexpr std::int64_t gib = 1024 * mib;
+
+/// In the order of log::level.
+constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info", "warn", "error", "off"};
+
+// One overload a type of config field.
+void assign(bool& to, value const& v) { to = std::get<bool>(v); }
+void assign(std::string& to, value const& v) { to = std::get<std::string>(v); }
+void assign(texts& to, value const& v) { to = std::get<texts>(v); }
+template <class N>
+requires std::is_integral_v<N>
+void assign(N& to, value const& v) {
+    to = static_cast<N>(std::get<std::int64_t>(v)); // within the declared range, which fits
+}
+template <class Rep, class Period>
+void assign(std::chrono::duration<Rep, Period>& to, value const& v) {
+    to = std::chrono::duration<Rep, Period>(std::get<std::int64_t>(v));
+}
+void assign(log::level& to, value const& v) {
+    to = static_cast<log::level>(std::ranges::find(level_names, std::get<std::string>(v)) - level_names.begin());
+}
+void assign(log::format& to, value const& v) {
+    to = std::get<std::string>(v) == "json" ? log::format::json : log::format::text;
+}
+void assign(std::vector<seconds>& to, value const& v) {
+    to.clear();
+    for (std::int64_t const n : std::get<numbers>(v))
+        to.emplace_back(n);
+}
+void assign(std::vector<std::uint16_t>& to, value const& v) {
+    to.clear();
+    for (std::int64_t const n : std::get<numbers>(v))
+        to.push_back(static_cast<std::uint16_t>(n));
+}
+
+struct range {
+    std::int64_t min = 0;
+    std::int64_t max = 0;
+};
+
+/// A section being declared.
+template <class Section>
+class declaration {
+  public:
+    declaration(std::string name, Section config::*where, std::string description)
+        : where_(where), out_{std::move(name), std::move(description), {}} {}
+
+    template <class Field>
+    setting& add(std::string name, Field Section::*field, value initial, std::string description) {
+        setting& s = out_.members.emplace_back();
+        s.section = out_.name;
+        s.name = std::move(name);
+        s.initial = std::move(initial);
+        s.description = std::move(description);
+        s.store = [where = where_, field](config& to, value const& v) { assign(to.*where.*field, v); };
+        return s;
+    }
+    template <class Field>
+    setting& flag(std::string name, Field Section::*field, bool initial, std::string description) {
+        return add(std::move(name), field, initial, std::move(description));
+    }
+    template <class Field>
+    setting& number(std::string name, Field Section::*field, unit counts, std::int64_t initial, range allowed,
+                    std::string description) {
+        setting& s = add(std::move(name), field, initial, std::move(description));
+        s.counts = counts;
+        s.min = allowed.min;
+        s.max = allowed.max;
+        return s;
+    }
+    template <class Field>
+    setting& text(std::string name, Field Section::*field, std::string initial, form_of_text form,
+                  std::string description) {
+        setting& s = add(std::move(name), field, std::move(initial), std::move(description));
+        s.form = std::move(form.words);
+        s.check = std::move(form.check);
+        return s;
+    }
+    template <class Field>
+    setting& list(std::string name, Field Section::*field, form_of_text form, std::size_t items_max,
+                  std::string description) {
+        setting& s = add(std::move(name), field, texts{}, std::move(description));
+        s.items_max = items_max;
+        s.form = std::move(form.words);
+        s.check = std::move(form.check);
+        return s;
+    }
+    section finish() { return std::move(out_); }
+
+  private:
+    Section config::*where_;
+    section out_;
+};
+
+section declare_server() {
+    using c = server_config;
+    declaration<c> s("server", &config::server, "The HTTP server that the platform's services talk to.");
+    s.text("listen_address", &c::listen_address, "127.0.0.1", ip_address(),
+           "Where the API listens. 0.0.0.0 or :: means every address of the machine.");
+    s.number("listen_port", &c::listen_port, unit::port, 8080, {0, 65535},
+             "0 takes any free port; the log says which.");
+    s.text("operations_address", &c::operations_address, "", or_empty(ip_address()),
+           "An own listener for /livez, /readyz and /metrics, so that they need not be reachable for those who use "
+           "the API. Empty: they are served by the API's listener.");
+    s.number("operations_port", &c::operations_port, unit::port, 8081, {0, 65535},
+             "Port of that listener; 0 takes any free port.");
+    s.number("connections_max", &c::connections_max, unit::count, 10000, {1, 1000000},
+             "Connections open at once. More are closed when they are accepted. Each needs a file descriptor.");
+    s.number("header_bytes_max", &c::header_bytes_max, unit::bytes, 8 * kib, {1 * kib, 64 * kib},
+             "Size of a request's line and headers together.");
+    s.number("body_bytes_max", &c::body_bytes_max, unit::bytes, 1 * mib, {1 * kib, 64 * mib},
+             "Size of a request's body; larger ones are answered with 413. At least intake.payload_bytes_max.");
+    s.number("header_timeout_ms", &c::header_timeout, unit::milliseconds, 5000, {100, 300000},
+             "How long a client may take to send a request's headers.");
+    s.number("body_timeout_ms", &c::body_timeout, unit::milliseconds, 30000, {100, 600000},
+             "How long a client may take to send a request's body, and to take the answer.");
+    s.number("idle_timeout_ms", &c::idle_timeout, unit::milliseconds, 60000, {100, 3600000},
+             "How long a connection is kept open between two requests.");
+    s.number("batch_events_max", &c::batch_events_max, unit::count, 1000, {1, 10000}, "Events in one publish request.");
+    return s.finish();
+}
+
+section declare_database() {
+    using c = database_config;
+    declaration<c> s("database", &config::database,
+                     "PostgreSQL 15 or later: the one place where events, deliveries and their retries live.");
+    s.text("url", &c::url, "", or_empty(database_url()),
+           "Where the database is, TLS options included: postgresql://user:password@host/name?sslmode=verify-full. "
+           "Empty: the daemon starts a private PostgreSQL of its own, which needs no set-up.")
+        .secret = true;
+    s.text("private_dir", &c::private_dir, "", any_text(4096),
+           "Data folder of the private PostgreSQL. Empty: one that depends on the user; the log says "
+           "which.");
+    s.text("private_bin_dir", &c::private_bin_dir, "", any_text(4096),
+           "Where initdb and postgres are. Empty: looked for in the usual places, the newest first.");
+    s.text("private_user", &c::private_user, "postgres", user_name(),
+           "The user that runs the private PostgreSQL when the daemon is started by root: PostgreSQL refuses to run "
+           "as root.");
+    s.flag("migrate_on_start", &c::migrate_on_start, false,
+           "Apply missing migrations at the start. Otherwise `klen-webhooks migrate` does, and `serve` refuses to "
+           "start without them. The private PostgreSQL is always migrated.");
+    s.number("connect_timeout_ms", &c::connect_timeout, unit::milliseconds, 5000, {1000, 60000},
+             "How long one attempt to connect may take. libpq counts whole seconds: rounded up.");
+    s.number("start_wait_ms", &c::start_wait, unit::milliseconds, 30000, {0, 600000},
+             "How long the start waits for a database that cannot be reached yet.");
+    s.number("statement_timeout_ms", &c::statement_timeout, unit::milliseconds, 30000, {1000, 600000},
+             "How long a read or a claim may take. Never applies to a commit.");
+    s.number("tcp_user_timeout_ms", &c::tcp_user_timeout, unit::milliseconds, 8000, {1000, 60000},
+             "After how long without an acknowledgement a link counts as dead.");
+    s.number("api_connections", &c::api_connections, unit::count, 4, {1, 100},
+             "Connections for the API's reads. Publishing, claiming and recording have their own.");
+    s.number("watch_interval_ms", &c::watch_interval, unit::milliseconds, 500, {50, 1000},
+             "How often changes made by other instances (webhooks, secrets, revoked keys) are looked for.");
+    return s.finish();
+}
+
+section declare_intake() {
+    using c = intake_config;
+    declaration<c> s("intake", &config::intake, "Accepting events: what waits for its commit, and what is allowed.");
+    s.number("queue_events_max", &c::queue_events_max, unit::count, 20000, {1, 10000000},
+             "Events that may wait for their commit. At the limit, publishing is answered with 503 and Retry-After.");
+    s.number("queue_bytes_max", &c::queue_bytes_max, unit::bytes, 64 * mib, {1 * mib, 64 * gib},
+             "Size of the events that may wait for their commit. At least payload_bytes_max.");
+    s.number("batch_events_max", &c::batch_events_max, unit::count, 500, {1, 10000}, "Events in one transaction.");
+    s.number("batch_bytes_max", &c::batch_bytes_max, unit::bytes, 4 * mib, {64 * kib, 1 * gib},
+             "Size of the events in one transaction. A single larger event gets one for itself.");
+    s.number("payload_bytes_max", &c::payload_bytes_max, unit::bytes, 256 * kib, {1 * kib, 16 * mib},
+             "Size of one event's payload.");
+    s.number("json_depth_max", &c::json_depth_max, unit::count, 128, {8, 1000},
+             "How deep arrays and objects may be nested in a request.");
+    s.number("idempotency_window_hours", &c::idempotency_window, unit::hours, 24, {1, 8760},
+             "How long the id of a published event is remembered, so that publishing it again sends nothing.");
+    s.list("extra_event_types", &c::extra_event_types, event_type(), 1000,
+           "Event types of the platform's own, beside those in the catalogue.");
+    s.flag("allow_unknown_event_types", &c::allow_unknown_event_types, false,
+           "Accept events of types that are not in the catalogue.");
+    return s.finish();
+}
+
+section declare_delivery() {
+    using c = delivery_config;
+    declaration<c> s("delivery", &config::delivery, "What receivers see: retries, time limits and headers.");
+    setting& schedule = s.add("retry_schedule_seconds", &c::retry_schedule, numbers{60, 300, 1800},
+                              "How long after each failed attempt the next one is due. One attempt more is made than "
+                              "there are entries; an empty list means a single attempt.");
+    schedule.counts = unit::seconds;
+    schedule.min = 1;
+    schedule.max = 604800;
+    schedule.items_max = 50;
+    s.number("attempt_timeout_ms", &c::attempt_timeout, unit::milliseconds, 10000, {100, 120000},
+             "How long one attempt may take, name resolution, connecting and TLS included.");
+    s.number("retry_jitter_percent", &c::retry_jitter_percent, unit::percent, 0, {0, 100},
+             "Retries are made later by a random part of their waiting time, this much at most.");
+    s.number("retry_after_max_seconds", &c::retry_after_max, unit::seconds, 3600, {0, 604800},
+             "How far a receiver's Retry-After (with 429 and 503) may move the next attempt. 0: it is not heeded.");
+    s.text("header_prefix", &c::header_prefix, "X-Klen-", header_prefix(),
+           "What the names of the headers Signature, Delivery-ID, Event, Timestamp and Attempt begin with.");
+    s.number("response_body_bytes_max", &c::response_body_bytes_max, unit::bytes, 4 * kib, {0, 64 * kib},
+             "How much of a response's body is read and kept with the attempt.");
+    s.number("response_header_bytes_max", &c::response_header_bytes_max, unit::bytes, 8 * kib, {1 * kib, 64 * kib},
+             "Size of a response's status line and headers; more counts as a malformed response.");
+    s.number("disable_after_hours", &c::disable_after, unit::hours, 120, {0, 8760},
+             "A webhook whose attempts have all failed for this long is disabled. 0: never.");
+    s.text("user_agent", &c::user_agent, "", or_empty(header_value(256)),
+           "The User-Agent header. Empty: klen-webhooks/ and the version.");
+    return s.finish();
+}
+
+section declare_dispatch() {
+    using c = dispatch_config;
+    declaration<c> s("dispatch", &config::dispatch,
+                     "Deliveries in memory: how many, how many at once, and who owns them. What does not fit waits in "
+                     "the database.");
+    s.number("io_threads", &c::io_threads, unit::count, 0, {0, 256}, "Threads that send. 0: one per core.");
+    s.number("lane_queue_max", &c::lane_queue_max, unit::count, 1000, {1, 100000},
+             "Deliveries of one webhook that wait in memory.");
+    s.number("webhook_concurrency_max", &c::webhook_concurrency_max, unit::count, 32, {1, 10000},
+             "Requests to one webhook at once.");
+    s.number("host_concurrency_max", &c::host_concurrency_max, unit::count, 128, {1, 100000},
+             "Requests to one host at once, whatever webhooks are on it.");
+    s.number("deliveries_in_memory_max", &c::deliveries_in_memory_max, unit::count, 20000, {1, 10000000},
+             "Deliveries of all webhooks that wait or are under way in memory.");
+    s.number("bytes_in_memory_max", &c::bytes_in_memory_max, unit::bytes, 64 * mib, {1 * mib, 64 * gib},
+             "Size of their bodies. At least intake.payload_bytes_max.");
+    s.number("unrecorded_outcomes_max", &c::unrecorded_outcomes_max, unit::count, 10000, {1, 10000000},
+             "Outcomes that may wait to be written, for example while the database is away. At the limit no new "
+             "requests are sent; none is dropped.");
+    s.number("claim_batch_max", &c::claim_batch_max, unit::count, 500, {1, 10000},
+             "Deliveries fetched from the database in one statement.");
+    s.number("outcome_batch_max", &c::outcome_batch_max, unit::count, 500, {1, 10000},
+             "Outcomes written in one transaction.");
+    s.number("poll_interval_ms", &c::poll_interval, unit::milliseconds, 1000, {10, 60000},
+             "How often due deliveries are looked for when nothing else says that there are some. Bounds how late a "
+             "retry starts.");
+    s.number("heartbeat_interval_ms", &c::heartbeat_interval, unit::milliseconds, 2000, {100, 60000},
+             "How often this instance shows the others that it lives. A third of lease_timeout_ms at most.");
+    s.number("lease_timeout_ms", &c::lease_timeout, unit::milliseconds, 15000, {1000, 600000},
+             "An instance that has not shown itself for so long loses its deliveries to the others. The same on all "
+             "instances.");
+    s.number("shutdown_timeout_ms", &c::shutdown_timeout, unit::milliseconds, 11000, {100, 600000},
+             "How long stopping waits for requests under way. More than delivery.attempt_timeout_ms.");
+    return s.finish();
+}
+
+section declare_egress() {
+    using c = egress_config;
+    declaration<c> s("egress", &config::egress, "Where requests may go, and the connections they use.");
+    s.flag("allow_http", &c::allow_http, false,
+           "Allow webhooks with plain http:// URLs. Bodies and signatures then travel readable for everybody on the "
+           "way.");
+    s.list("allowed_ranges", &c::allowed_ranges, cidr(), 1000,
+           "Special-use address ranges (loopback, private networks, …) that may be reached all the same.");
+    s.list("refused_ranges", &c::refused_ranges, cidr(), 1000,
+           "Address ranges that may not be reached, beside the special-use ones. Stronger than allowed_ranges.");
+    setting& ports = s.add("allowed_ports", &c::allowed_ports, numbers{},
+                           "Ports that URLs may name. Empty: all but those of well-known services that are not the "
+                           "web's, such as 22, 25 or 5432.");
+    ports.counts = unit::port;
+    ports.min = 1;
+    ports.max = 65535;
+    ports.items_max = 1000;
+    s.list("dns_servers", &c::dns_servers, name_server(), 8,
+           "Name servers to ask, instead of those in /etc/resolv.conf.");
+    s.number("dns_timeout_ms", &c::dns_timeout, unit::milliseconds, 5000, {100, 60000},
+             "How long the resolution of a name may take.");
+    s.number("dns_cache_max_ms", &c::dns_cache_max, unit::milliseconds, 30000, {0, 3600000},
+             "How long an answer is used again, even if its TTL is longer.");
+    s.number("dns_negative_cache_ms", &c::dns_negative_cache, unit::milliseconds, 2000, {0, 60000},
+             "How long a failure to resolve a name is remembered.");
+    s.number("connect_timeout_ms", &c::connect_timeout, unit::milliseconds, 5000, {100, 60000},
+             "How long connecting to one address may take.");
+    s.number("idle_connections_per_origin_max", &c::idle_connections_per_origin_max, unit::count, 64, {0, 10000},
+             "Unused connections kept open to one origin, for each account.");
+    s.number("idle_connections_max", &c::idle_connections_max, unit::count, 4096, {0, 1000000},
+             "Unused connections kept open in all.");
+    s.number("idle_timeout_ms", &c::idle_timeout, unit::milliseconds, 4000, {0, 300000},
+             "How long an unused connection is kept. Many servers close theirs after 5 seconds: stay below.");
+    s.text("ca_file", &c::ca_file, "", any_text(4096),
+           "Certificates (PEM) of the authorities that receivers' certificates are checked against. Empty: the "
+           "system's.");
+    return s.finish();
+}
+
+section declare_secrets() {
+    using c = secrets_config;
+    declaration<c> s("secrets", &config::secrets, "The key under which the webhooks' secrets are sealed.");
+    s.text("master_key", &c::master_key, "", or_empty(base64_of_32_bytes()),
+           "Made with `openssl rand -base64 32`. Keep a copy elsewhere: without it no stored secret can be opened. "
+           "Needed when database.url is set; for the private PostgreSQL one is made and kept in its data folder.")
+        .secret = true;
+    s.text("master_key_id", &c::master_key_id, "k1", key_id(),
+           "A name for this key, stored beside each secret that it sealed. Give another key another name.");
+    return s.finish();
+}
+
+section declare_retention() {
+    using c = retention_config;
+    declaration<c> s("retention", &config::retention, "How long history is kept.");
+    s.number("events_hours", &c::events, unit::hours, 720, {24, 87600},
+             "How long events and attempts are kept. Deliveries that are not finished are kept whatever their age.")
+        .multiple_of = 24;
+    return s.finish();
+}
+
+section declare_log() {
+    declaration<log_config> s("log", &config::log,
+                              "One line for each thing that happens. Never a secret or a payload.");
+    s.add("level", &log_config::level, std::string("info"), "The least important lines to write.").one_of = {
+        level_names.begin(), level_names.end()};
+    s.add("format", &log_config::format, std::string("text"), "text for people, json (ECS field names) for machines.")
+        .one_of = {"text", "json"};
+    s.text("file", &log_config::file, "", any_text(4096),
+           "A file to append to; opened anew on SIGHUP, for log rotation. Empty: stderr.");
+    s.flag("attempts", &log_config::attempts, true,
+           "A line for each attempt that delivered, too. Failed attempts are always logged.");
+    return s.finish();
+}
+
+} // namespace
+
+std::vector<section> const& declared() {
+    static std::vector<section> const all{declare_server(),   declare_database(),  declare_intake(),
+                                          declare_delivery(), declare_dispatch(),  declare_egress(),
+                                          declare_secrets(),  declare_retention(), declare_log()};
+    return all;
+}
+
+} // namespace klen::webhooks::settings
