@@ -11,8 +11,8 @@ namespace klen::webhooks::signing {
 /// An API key: "klen_" + 43 characters base64url of 256 random bits + 6 characters of checksum (so that a secret
 /// scanner and a typing error are told apart from a real key without asking the database).
 struct api_key {
-    std::string text;                       ///< shown once
-    std::array<std::uint8_t, 32> hash{};    ///< SHA-256 of the text: what is stored
+    std::string text;                    ///< shown once
+    std::array<std::uint8_t, 32> hash{}; ///< SHA-256 of the text: what is stored
     static api_key generate();
 };
 

@@ -30,7 +30,8 @@ class sealer {
     /// version byte, nonce (12), ciphertext, tag (16).
     std::vector<std::uint8_t> seal(std::string_view plain, place const& where) const;
     /// `corrupt` when the value was not sealed with this key for this place, or was changed.
-    result<std::string> open(std::vector<std::uint8_t> const& sealed, std::string_view key_id, place const& where) const;
+    result<std::string> open(std::vector<std::uint8_t> const& sealed, std::string_view key_id,
+                             place const& where) const;
 
     std::string const& key_id() const { return key_id_; }
 

@@ -20,7 +20,7 @@ class secret {
 
     secret(secret const&) = default;
     secret(secret&&) noexcept;
-    secret& operator=(secret const&) = default;
+    secret& operator=(secret const&);
     secret& operator=(secret&&) noexcept;
     ~secret();
 
