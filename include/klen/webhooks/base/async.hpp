@@ -3,8 +3,8 @@
 #include "klen/webhooks/base/clock.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
@@ -68,22 +68,24 @@ class one_shot {
     /// Waits for the value. Call once.
     task<T> wait() const {
         auto s = state_;
-        co_await asio::async_initiate<asio::use_awaitable_t<executor> const, void()>(
-            [s](auto handler) {
-                // The handler is move-only, std::function wants copies: a shared box bridges the two.
-                auto box = std::make_shared<decltype(handler)>(std::move(handler));
-                auto ex = asio::get_associated_executor(*box);
-                auto resume = [box, ex] { asio::post(ex, std::move(*box)); };
-                {
-                    std::lock_guard lock(s->mutex);
-                    if (!s->value) {
-                        s->wake = resume;
-                        return;
-                    }
+        // Named, not written into the co_await: g++ 12 destroys a capturing lambda there twice (PR 107288).
+        auto initiation = [s](auto handler) {
+            // The handler is move-only, std::function wants copies: a shared box bridges the two.
+            auto box = std::make_shared<decltype(handler)>(std::move(handler));
+            auto ex = asio::get_associated_executor(*box);
+            auto resume = [box, ex] { asio::post(ex, std::move(*box)); };
+            {
+                std::lock_guard lock(s->mutex);
+                if (!s->value) {
+                    s->wake = resume;
+                    return;
                 }
-                resume();
-            },
-            use_task);
+            }
+            resume();
+        };
+        auto waiting =
+            asio::async_initiate<asio::use_awaitable_t<executor> const, void()>(std::move(initiation), use_task);
+        co_await std::move(waiting);
         co_return std::move(*s->value);
     }
 
