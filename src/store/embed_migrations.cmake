@@ -1,0 +1,21 @@
+# Writes OUTPUT, a C++ source that holds every file of migrations/ as a string literal:
+#   cmake -DOUTPUT=<file> -DFILES=<file;file;…> -P embed_migrations.cmake
+# A literal is split into pieces: compilers need not take more than 65536 characters in one.
+set(text "// Made from migrations/*.sql by embed_migrations.cmake.\n#include \"embedded_migrations.hpp\"\n\n")
+string(APPEND text "namespace klen::webhooks::store {\n\nstd::vector<embedded_file> const& embedded_files() {\n")
+string(APPEND text "    static std::vector<embedded_file> const files{\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(name "${file}" NAME)
+  file(READ "${file}" sql)
+  string(LENGTH "${sql}" length)
+  string(APPEND text "        {\"${name}\",\n")
+  set(at 0)
+  while(at LESS length)
+    string(SUBSTRING "${sql}" ${at} 8000 piece)
+    string(APPEND text "R\"klen_sql(${piece})klen_sql\"\n")
+    math(EXPR at "${at} + 8000")
+  endwhile()
+  string(APPEND text "},\n")
+endforeach()
+string(APPEND text "    };\n    return files;\n}\n\n} // namespace klen::webhooks::store\n")
+file(WRITE "${OUTPUT}" "${text}")

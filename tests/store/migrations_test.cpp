@@ -1,0 +1,114 @@
+#include "klen/webhooks/store/migrations.hpp"
+
+#include "support/test_database.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <future>
+#include <sstream>
+
+namespace klen::webhooks::store {
+namespace {
+
+using test::test_database;
+
+std::vector<migration> two_migrations() {
+    return {{1, "0001_first.sql", "CREATE TABLE first (a int); INSERT INTO first VALUES (1);", "c1"},
+            {2, "0002_second.sql", "CREATE TABLE second AS SELECT a + 1 AS b FROM first;", "c2"}};
+}
+
+TEST(migrations, are_applied_in_order_and_once) {
+    test_database db(test_database::kind::empty);
+    auto const set = two_migrations();
+    EXPECT_EQ(schema_status(db.options(), set)->applied, 0);
+    EXPECT_EQ(*migrate(db.options(), set), (std::vector<std::string>{"0001_first.sql", "0002_second.sql"}));
+    EXPECT_EQ(db.number("SELECT b FROM second"), 2);
+    EXPECT_TRUE(migrate(db.options(), set)->empty());
+    EXPECT_TRUE(schema_status(db.options(), set)->complete());
+}
+
+TEST(migrations, only_the_missing_ones_are_applied) {
+    test_database db(test_database::kind::empty);
+    auto const set = two_migrations();
+    ASSERT_TRUE(migrate(db.options(), std::span(set).first(1)));
+    auto const between = schema_status(db.options(), set);
+    EXPECT_EQ(between->applied, 1);
+    EXPECT_FALSE(between->complete());
+    EXPECT_EQ(*migrate(db.options(), set), std::vector<std::string>{"0002_second.sql"});
+}
+
+TEST(migrations, an_edited_one_is_refused) {
+    test_database db(test_database::kind::empty);
+    auto set = two_migrations();
+    ASSERT_TRUE(migrate(db.options(), set));
+    set[0].checksum = "other";
+    auto const refused = migrate(db.options(), set);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, fault::conflict);
+    EXPECT_NE(refused.error().message.find("0001_first.sql was edited"), std::string::npos) << refused.error().message;
+    EXPECT_FALSE(schema_status(db.options(), set));
+}
+
+TEST(migrations, a_newer_database_is_refused) {
+    test_database db(test_database::kind::empty);
+    auto const set = two_migrations();
+    ASSERT_TRUE(migrate(db.options(), set));
+    auto const refused = migrate(db.options(), std::span(set).first(1));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, fault::conflict);
+    EXPECT_NE(refused.error().message.find("newer"), std::string::npos) << refused.error().message;
+}
+
+TEST(migrations, one_that_fails_leaves_no_trace_of_itself) {
+    test_database db(test_database::kind::empty);
+    auto set = two_migrations();
+    set[1].sql = "CREATE TABLE third (a int); SELECT 1/0;";
+    auto const failed = migrate(db.options(), set);
+    ASSERT_FALSE(failed);
+    EXPECT_NE(failed.error().message.find("0002_second.sql"), std::string::npos) << failed.error().message;
+    EXPECT_EQ(schema_status(db.options(), set)->applied, 1);
+    EXPECT_EQ(db.value("SELECT to_regclass('third') IS NULL"), "t");
+}
+
+TEST(migrations, two_daemons_may_start_at_once) {
+    test_database db(test_database::kind::empty);
+    auto const run = [&] { return migrate(db.options()); };
+    auto one = std::async(std::launch::async, run);
+    auto two = std::async(std::launch::async, run);
+    auto const first = one.get();
+    auto const second = two.get();
+    ASSERT_TRUE(first) << first.error().message;
+    ASSERT_TRUE(second) << second.error().message;
+    EXPECT_EQ(first->size() + second->size(), embedded_migrations().size());
+    EXPECT_TRUE(schema_status(db.options())->complete());
+}
+
+TEST(migrations, the_embedded_ones_are_the_files) {
+    ASSERT_FALSE(embedded_migrations().empty());
+    for (auto const& one : embedded_migrations()) {
+        std::ifstream in(std::string(KLEN_SOURCE_DIR "/migrations/") + std::string(one.name), std::ios::binary);
+        std::ostringstream text;
+        text << in.rdbuf();
+        EXPECT_EQ(one.sql, text.str()) << one.name;
+        EXPECT_EQ(one.checksum.size(), 64U);
+    }
+}
+
+TEST(migrations, every_table_and_column_has_a_comment) {
+    test_database db;
+    auto const bare = db.query(R"(
+        SELECT c.relname || coalesce('.' || a.attname, '')
+        FROM pg_class c
+        CROSS JOIN LATERAL (SELECT 0 AS attnum, NULL::name AS attname
+                            UNION ALL
+                            SELECT attnum, attname FROM pg_attribute
+                            WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND NOT c.relispartition) a
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname !~ '_\d{8}$'
+          AND col_description(c.oid, a.attnum) IS NULL AND (a.attnum > 0 OR obj_description(c.oid, 'pg_class') IS NULL))");
+    for (auto const& row : bare)
+        ADD_FAILURE() << row[0] << " has no comment";
+}
+
+} // namespace
+} // namespace klen::webhooks::store
