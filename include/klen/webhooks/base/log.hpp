@@ -62,8 +62,8 @@ using fields = std::initializer_list<field>;
 struct options {
     level min = level::info;
     format as = format::text;
-    std::string file;            ///< empty: stderr. Otherwise appended to; opened anew by `reopen()` (log rotation).
-    std::string service_version; ///< empty: this build's
+    std::string file{};            ///< empty: stderr. Otherwise appended to; opened anew by `reopen()` (log rotation).
+    std::string service_version{}; ///< empty: this build's
 };
 
 /// Lines are gathered in memory (16 MiB at most) and written by a thread of its own, so a stalled disk or pipe never
