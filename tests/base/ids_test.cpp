@@ -25,12 +25,14 @@ std::uint64_t now_ms() {
 }
 
 TEST(ids, made_id_has_version_7_variant_and_the_current_time) {
+    // In a thread of its own: one that has made very many ids is ahead of the clock.
     std::uint64_t const before = now_ms();
-    uuid const id = make_uuid_v7();
+    uuid id;
+    std::jthread([&id] { id = make_uuid_v7(); }).join();
     EXPECT_EQ(id.bytes[6] >> 4, 7);
     EXPECT_EQ(id.bytes[8] >> 6, 2);
     EXPECT_GE(milliseconds_of(id), before);
-    EXPECT_LE(milliseconds_of(id), now_ms() + 1);
+    EXPECT_LE(milliseconds_of(id), now_ms());
 }
 
 TEST(ids, ids_of_one_thread_ascend_strictly_in_bytes_and_in_text) {

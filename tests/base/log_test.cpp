@@ -225,7 +225,8 @@ class stalled_sink : public log_files {
 TEST_F(stalled_sink, never_blocks_its_callers_and_reports_what_it_lost) {
     constexpr std::size_t bound = 1 << 20;
     buffered_sink sink(pipe_, bound, reports());
-    std::string const line = std::string(999, 'x') + "\n";
+    std::string line(1000, 'x');
+    line.back() = '\n';
     constexpr std::uint64_t written = 5000; // five times the bound, and nobody reads
     for (std::uint64_t i = 0; i < written; ++i)
         sink.log(message(line));
@@ -242,7 +243,8 @@ TEST_F(stalled_sink, never_blocks_its_callers_and_reports_what_it_lost) {
 
 TEST_F(stalled_sink, flush_gives_up_after_a_while) {
     buffered_sink sink(pipe_, 1 << 20, reports());
-    std::string const line = std::string(999, 'x') + "\n";
+    std::string line(1000, 'x');
+    line.back() = '\n';
     for (int i = 0; i < 500; ++i) // more than a pipe takes
         sink.log(message(line));
     sink.log(message("the last\n"));

@@ -68,7 +68,7 @@ class one_shot {
     /// Waits for the value. Call once.
     task<T> wait() const {
         auto s = state_;
-        // Named, not written into the co_await: g++ 12 destroys a capturing lambda there twice (PR 107288).
+        // Named before it is awaited: g++ 12 destroys a capturing lambda in such an expression twice (PR 107288).
         auto initiation = [s](auto handler) {
             // The handler is move-only, std::function wants copies: a shared box bridges the two.
             auto box = std::make_shared<decltype(handler)>(std::move(handler));
