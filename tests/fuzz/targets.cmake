@@ -1,0 +1,10 @@
+klen_fuzzer(event_body
+  SOURCES event/event_types.cpp event/json_body.cpp event/json_number.cpp event/json_reader.cpp event/json_string.cpp
+          event/publish_request.cpp event/split_array.cpp base/encoding.cpp
+  LIBRARIES OpenSSL::Crypto
+  MODULES klen_event)
+klen_fuzzer(signing
+  SOURCES signing/api_key.cpp signing/hmac_sha256.cpp signing/sealer.cpp signing/secret.cpp signing/verify.cpp
+          signing/webhook_signer.cpp ${KLEN_FUZZ_BASE}
+  LIBRARIES OpenSSL::Crypto
+  MODULES klen_signing)
