@@ -22,6 +22,14 @@ bool has_special(char const* eight) {
     return ((control | zero_byte(x ^ (ones * '"')) | zero_byte(x ^ (ones * '\\')) | x) & tops) != 0;
 }
 
+/// ASCII that is written in a string as it was read.
+constexpr std::array<bool, 256> plain = [] {
+    std::array<bool, 256> out{};
+    for (std::size_t c = 0x20; c < 0x80; ++c)
+        out[c] = c != '"' && c != '\\';
+    return out;
+}();
+
 /// Bytes of the well-formed UTF-8 sequence past ASCII that `text` begins with (RFC 3629); 0: it is not one.
 std::size_t utf8_sequence(std::string_view text) {
     auto const byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
@@ -306,25 +314,25 @@ bool json_reader::digits(std::string_view where) {
 
 bool json_reader::string(std::string& out) {
     std::size_t const start = at_;
+    std::size_t run = at_; // from here on nothing was written yet; the quotes are copied with what they enclose
     out_ = &out;
-    out += '"';
     ++at_;
     for (;;) {
-        std::size_t const run = at_;
         skip_plain();
-        out.append(text_, run, at_ - run);
         if (at_ == text_.size())
             return fail_at(start, "a string is not closed");
         char const c = text_[at_];
         if (c == '"') {
-            out += '"';
             ++at_;
+            out.append(text_, run, at_ - run);
             return true;
         }
         if (c != '\\')
             break;
+        out.append(text_, run, at_ - run);
         if (!escape())
             return false;
+        run = at_;
     }
     auto const byte = static_cast<unsigned char>(text_[at_]);
     if (byte < 0x20)
@@ -334,22 +342,15 @@ bool json_reader::string(std::string& out) {
 
 /// Steps over everything that is written as it was read.
 void json_reader::skip_plain() {
-    while (at_ < text_.size()) {
+    for (;;) {
         while (text_.size() - at_ >= 8 && !has_special(text_.data() + at_))
             at_ += 8;
-        if (at_ == text_.size())
-            return;
-        auto const c = static_cast<unsigned char>(text_[at_]);
-        if (c >= 0x80) {
-            std::size_t const bytes = utf8_sequence(text_.substr(at_));
-            if (bytes == 0)
-                return;
-            at_ += bytes;
-        } else if (c < 0x20 || c == '"' || c == '\\') {
-            return;
-        } else {
+        while (at_ < text_.size() && plain[static_cast<unsigned char>(text_[at_])])
             ++at_;
-        }
+        std::size_t const bytes = utf8_sequence(text_.substr(at_));
+        if (bytes == 0)
+            return;
+        at_ += bytes;
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <iostream>
 #include <random>
 #include <set>
@@ -268,8 +269,10 @@ char32_t nasty_writer::character() {
 
 void nasty_writer::unicode_escape(char32_t unit) {
     out_ += "\\u";
-    for (int shift = 12; shift >= 0; shift -= 4)
-        out_ += (one_in(2) ? "0123456789abcdef" : "0123456789ABCDEF")[unit >> shift & 15];
+    for (int shift = 12; shift >= 0; shift -= 4) {
+        std::string_view const digits = one_in(2) ? "0123456789abcdef" : "0123456789ABCDEF";
+        out_ += digits[unit >> shift & 15];
+    }
 }
 
 void nasty_writer::string(std::u32string const& text) {
