@@ -103,9 +103,7 @@ std::string setting::type() const {
     if (std::holds_alternative<bool>(initial))
         return "boolean";
     std::string const item(to_string(counts));
-    if (!is_list())
-        return item;
-    return "list of " + (counts == unit::port ? "ports" : item);
+    return is_list() ? "list of " + (counts == unit::port ? "ports" : item) : item;
 }
 
 std::string setting::allowed() const {

@@ -126,10 +126,9 @@ std::string suggest_variable(std::string_view name) {
     }
     // The beginning is right in any case: what may differ is the rest.
     constexpr std::string_view prefix = "KLEN_WEBHOOKS_";
-    std::vector<std::string> rests;
-    for (std::string const& k : known)
-        rests.push_back(k.substr(prefix.size()));
-    std::string const near = nearest(name.substr(prefix.size()), rests);
+    for (std::string& k : known)
+        k.erase(0, prefix.size());
+    std::string const near = nearest(name.substr(prefix.size()), known);
     return near.empty() ? near : did_you_mean(std::string(prefix) + near);
 }
 
