@@ -1,0 +1,202 @@
+#include "claims.hpp"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+namespace klen::webhooks::store {
+
+namespace {
+
+/// While another instance holds what is due, it is worth looking again soon, but not at once.
+constexpr milliseconds contended_pause{20};
+
+constexpr statement next_due{
+    "next_due", "SELECT ceil(extract(epoch FROM next_attempt_at - clock_timestamp()) * 1000)::bigint FROM deliveries"
+                " WHERE lease_owner IS NULL AND NOT parked ORDER BY next_attempt_at LIMIT 1"};
+
+constexpr statement lock_due{"lock_due",
+                             "SELECT delivery_id, webhook_id FROM deliveries"
+                             " WHERE lease_owner IS NULL AND NOT parked AND next_attempt_at <= statement_timestamp()"
+                             " ORDER BY next_attempt_at LIMIT $1::integer FOR UPDATE SKIP LOCKED"};
+
+// A disabled webhook's deliveries wait; a deleted one's are fetched, to be cancelled.
+constexpr statement lock_parked{
+    "lock_parked", "SELECT d.delivery_id, d.webhook_id FROM unnest($1::uuid[], $2::integer[]) AS r (webhook_id, room)"
+                   " JOIN webhooks w ON w.webhook_id = r.webhook_id AND (w.enabled OR w.deleted_at IS NOT NULL)"
+                   " CROSS JOIN LATERAL ("
+                   "  SELECT delivery_id, webhook_id FROM deliveries"
+                   "  WHERE webhook_id = r.webhook_id AND lease_owner IS NULL AND parked"
+                   "  ORDER BY next_attempt_at LIMIT r.room FOR UPDATE SKIP LOCKED) d"};
+
+// $1 owner, $2 rows that are locked, $3 webhooks without room. `me` is locked until the commit, so that nobody gives
+// this instance up between its lease and the commit: without it nothing is leased and nothing is returned.
+constexpr statement lease{
+    "lease_deliveries",
+    "WITH me AS MATERIALIZED ("
+    " SELECT instance_id FROM instances WHERE instance_id = $1::bigint FOR KEY SHARE),"
+    "judged AS MATERIALIZED ("
+    " SELECT d.delivery_id, w.webhook_id IS NULL OR w.deleted_at IS NOT NULL AS deleted,"
+    "  coalesce(w.deleted_at IS NULL AND (NOT w.enabled OR w.webhook_id = ANY ($3::uuid[])), false) AS park"
+    " FROM unnest($2::uuid[]) AS i (delivery_id) JOIN deliveries d ON d.delivery_id = i.delivery_id"
+    " LEFT JOIN webhooks w ON w.webhook_id = d.webhook_id),"
+    "leased AS ("
+    " UPDATE deliveries d SET lease_owner = CASE WHEN NOT j.park THEN (SELECT instance_id FROM me) END, parked = j.park"
+    " FROM judged j WHERE d.delivery_id = j.delivery_id AND d.lease_owner IS NULL AND EXISTS (SELECT FROM me)"
+    " RETURNING d.delivery_id, d.webhook_id, d.event_id, d.account_id, d.attempts_made, d.parked, j.deleted) "
+    "SELECT l.delivery_id, l.webhook_id, l.event_id, l.account_id, l.attempts_made, l.parked, l.deleted,"
+    " e.event_type, e.body, e.traceparent"
+    " FROM leased l LEFT JOIN events e ON e.event_id = l.event_id AND NOT l.parked"};
+
+constexpr statement give_back{"give_back", "UPDATE deliveries d SET lease_owner = NULL, parked = $3::boolean"
+                                           " FROM unnest($2::uuid[]) AS i (delivery_id)"
+                                           " WHERE d.delivery_id = i.delivery_id AND d.lease_owner = $1::bigint"};
+
+/// Deliveries of one event share it.
+using event_cache = std::unordered_map<event_id, event_ptr>;
+
+event_ptr event_at(rows const& from, std::size_t row, event_id id, event_cache& cache) {
+    if (from.is_null(row, 8))
+        return nullptr; // past its retention
+    auto& known = cache[id];
+    if (!known)
+        known = std::make_shared<accepted_event const>(
+            accepted_event{id, std::string(from.text(row, 3)), std::string(from.text(row, 7)), from.bytes(row, 8),
+                           std::string(from.text(row, 9))});
+    return known;
+}
+
+claimed_delivery delivery_at(rows const& from, std::size_t row, event_cache& cache) {
+    claimed_delivery out;
+    out.id = from.id<delivery_id>(row, 0);
+    out.webhook = from.id<webhook_id>(row, 1);
+    out.event_of = from.id<event_id>(row, 2);
+    out.account_id = from.text(row, 3);
+    out.attempts_made = static_cast<int>(from.int8(row, 4));
+    out.webhook_deleted = from.boolean(row, 6);
+    out.event = event_at(from, row, out.event_of, cache);
+    return out;
+}
+
+result<std::optional<milliseconds>> time_to_next(session& link) {
+    auto const answer = link.run(next_due);
+    if (!answer)
+        return answer.error();
+    if (answer->empty())
+        return std::optional<milliseconds>();
+    return std::optional(milliseconds(std::max<std::int64_t>(0, answer->int8(0, 0))));
+}
+
+} // namespace
+
+result<void> release(session& link, instance_id owner, std::vector<delivery_id> ids, bool parked) {
+    std::ranges::sort(ids); // in one order everywhere: two batches must not wait for each other
+    auto const done = link.run(give_back, parameters().int8(owner.value).array(uuid_array(ids)).boolean(parked));
+    if (!done)
+        return done.error();
+    return {};
+}
+
+result<void> claims::settle(session& link) {
+    while (!doubts_.empty()) {
+        auto const& about = doubts_.back();
+        auto const ended = end_backend(link, about.backend);
+        if (!ended)
+            return ended.error();
+        if (!*ended)
+            return failure{fault::database_busy, "an earlier claim is still under way"};
+        if (auto done = release(link, about.owner, about.ids, false); !done)
+            return done.error();
+        doubts_.pop_back();
+    }
+    return {};
+}
+
+result<claims::claimed> claims::claim(session& link, instance_id owner, statement const& lock, parameters const& with,
+                                      std::vector<webhook_id> const& full) {
+    if (auto ready = link.connect(); !ready)
+        return ready.error();
+    doubt about{link.backend(), owner, {}};
+    claimed out;
+    auto const done = link.transact([&](session::work& in) -> result<void> {
+        auto const locked = in.run(lock, with);
+        if (!locked)
+            return locked.error();
+        for (std::size_t i = 0; i < locked->size(); ++i) {
+            about.ids.push_back(locked->id<delivery_id>(i, 0));
+            out.locked.push_back(locked->id<webhook_id>(i, 1));
+        }
+        if (about.ids.empty())
+            return {};
+        auto const leased =
+            in.run(lease, parameters().int8(owner.value).array(uuid_array(about.ids)).array(uuid_array(full)));
+        if (!leased)
+            return leased.error();
+        if (leased->empty())
+            return failure{fault::lease_lost, "this instance was given up by the others"};
+        event_cache cache;
+        std::set<webhook_id> parked;
+        for (std::size_t i = 0; i < leased->size(); ++i) {
+            if (leased->boolean(i, 5))
+                parked.insert(leased->id<webhook_id>(i, 1));
+            else
+                out.leased.push_back(delivery_at(*leased, i, cache));
+        }
+        out.parked.assign(parked.begin(), parked.end());
+        return {};
+    });
+    if (done)
+        return out;
+    if (done.error().kind == fault::connection_lost && !about.ids.empty())
+        doubts_.push_back(std::move(about));
+    return done.error();
+}
+
+result<due_result> claims::due(session& link, due_request const& request) {
+    if (auto settled = settle(link); !settled)
+        return settled.error();
+    due_result out;
+    auto next = time_to_next(link);
+    if (!next)
+        return next.error();
+    out.next_due = *next;
+    if (!out.next_due || *out.next_due > milliseconds(0) || request.limit == 0)
+        return out;
+    auto found =
+        claim(link, request.owner, lock_due, parameters().int4(static_cast<std::int32_t>(request.limit)), request.full);
+    if (!found)
+        return found.error();
+    out.deliveries = std::move(found->leased);
+    out.parked = std::move(found->parked);
+    if (found->locked.size() >= request.limit)
+        return out; // more may be due
+    // The claim stands, whatever becomes of this question; without an answer it is asked again at once.
+    if (next = time_to_next(link); next)
+        out.next_due = *next;
+    if (out.next_due == milliseconds(0))
+        out.next_due = contended_pause;
+    return out;
+}
+
+result<parked_result> claims::parked(session& link, instance_id owner, std::vector<lane_room> const& rooms) {
+    if (auto settled = settle(link); !settled)
+        return settled.error();
+    auto sorted = rooms;
+    std::ranges::sort(sorted, {}, &lane_room::webhook);
+    binary_array webhooks(pg_type::uuid), room(pg_type::int4);
+    for (auto const& lane : sorted) {
+        webhooks.add(lane.webhook);
+        room.add_int4(static_cast<std::int32_t>(lane.room));
+    }
+    auto found = claim(link, owner, lock_parked, parameters().array(webhooks).array(room), {});
+    if (!found)
+        return found.error();
+    parked_result out;
+    out.deliveries = std::move(found->leased);
+    for (auto const& lane : sorted)
+        if (std::ranges::count(found->locked, lane.webhook) < static_cast<std::ptrdiff_t>(lane.room))
+            out.exhausted.push_back(lane.webhook);
+    return out;
+}
+
+} // namespace klen::webhooks::store

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "session.hpp"
+
+#include "klen/webhooks/store/types.hpp"
+
+namespace klen::webhooks::store {
+
+/// A timestamptz as microseconds since 1970, for `time_at`.
+#define KLEN_TIME(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
+
+/// The columns of a webhook `w`, in the order in which `webhook_at` reads them.
+#define KLEN_WEBHOOK_COLUMNS                                                                                           \
+    "w.webhook_id, w.account_id, w.name, w.url, w.description, w.subscribed_events, w.headers, w.metadata,"            \
+    " w.max_concurrency, w.max_rate_per_second, w.enabled, w.disabled_reason, " KLEN_TIME(                             \
+        "w.disabled_at") ", " KLEN_TIME("w.failing_since") ", w.deleted_at IS NOT NULL, w.revision, " KLEN_TIME("w."   \
+                                                                                                                "crea" \
+                                                                                                                "ted_" \
+                                                                                                                "at") ", " KLEN_TIME("w.updated_at")
+
+wall_time time_at(rows const& from, std::size_t row, int column);
+std::optional<wall_time> optional_time_at(rows const& from, std::size_t row, int column);
+webhook webhook_at(rows const& from, std::size_t row);
+
+/// Microseconds since 1970, for a parameter.
+std::int64_t microseconds_of(wall_time at);
+
+/// Custom headers as JSON: [["name","value"],…].
+std::string headers_json(std::vector<std::pair<std::string, std::string>> const& headers);
+
+} // namespace klen::webhooks::store
