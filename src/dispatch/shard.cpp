@@ -1,0 +1,413 @@
+#include "dispatch/shard.hpp"
+
+#include "dispatch/attempt_log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace klen::webhooks::dispatch {
+
+using policy::error_class;
+
+namespace {
+
+constexpr std::chrono::seconds lane_idle_max{60};
+
+profile_maker profile_maker_of(hub const& h) {
+    return {h.env.seals, h.env.urls, h.options.delivery.header_prefix, h.options.delivery.user_agent,
+            std::max(h.options.dispatch.webhook_concurrency_max, 1U)};
+}
+
+/// The configured limit per host is for the whole process; hosts are not spread over shards, webhooks are.
+std::uint32_t host_limit(hub const& h) {
+    auto const shards = static_cast<std::uint32_t>(h.env.shards.size());
+    return std::max(h.options.dispatch.host_concurrency_max / shards, 1U);
+}
+
+std::int64_t unix_seconds(wall_time at) {
+    return std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch()).count();
+}
+
+} // namespace
+
+shard::shard(hub_ptr shared, shard_environment where)
+    : hub_(std::move(shared)), where_(std::move(where)), profiles_(profile_maker_of(*hub_)),
+      workers_(where_.ex, "deliveries"), drains_(where_.ex, "drain"), hosts_(host_limit(*hub_)),
+      shown_closed_(std::make_shared<std::vector<webhook_id> const>()) {}
+
+void shard::post(std::function<void(shard&)> what) {
+    asio::post(where_.ex, [self = shared_from_this(), what = std::move(what)] { what(*self); });
+}
+
+// --- the way of a delivery: admit, sign, send, classify, record -----------------------------------------------------
+
+task<void> shard::work(std::shared_ptr<job> first) {
+    std::optional<job> admitted(std::move(*first));
+    while (admitted) {
+        auto const started = hub_->now();
+        auto const headers = sign(*admitted, hub_->env.time->wall());
+        auto const& event = *admitted->delivery.what.event;
+        egress::post_request request;
+        request.to = &*admitted->with->to;
+        request.account_id = admitted->delivery.what.account_id;
+        request.headers = headers;
+        request.body = event.body;
+        request.deadline = started + hub_->options.delivery.attempt_timeout;
+        auto result = co_await where_.client->post(request);
+        record(std::move(*admitted), started, std::move(result));
+        admitted = next_job();
+    }
+}
+
+std::string shard::sign(job const& j, wall_time now) const {
+    std::array<char, 36> id{};
+    auto const& what = j.delivery.what;
+    what.id.value.put_text(id.data());
+    header_values values;
+    values.delivery_id = {id.data(), id.size()};
+    values.event_type = what.event->event_type;
+    values.unix_seconds = unix_seconds(now);
+    values.attempt = what.attempts_made + 1;
+    values.traceparent = what.event->traceparent;
+    auto const signatures = j.with->signer.sign(values.delivery_id, values.unix_seconds, what.event->body, now);
+    values.signed_as = &signatures;
+    std::string out;
+    j.with->headers.append(out, values);
+    return out;
+}
+
+/// Frees what the request held, lets the policy judge, and hands the outcome to the coordinator.
+void shard::record(job finished, steady_time started, policy::attempt_result result) {
+    auto& l = *finished.in;
+    auto& what = finished.delivery.what;
+    auto const now = hub_->now();
+    l.ended(now);
+    leave_host(finished.with->to->host);
+    hub_->stats.in_flight.fetch_sub(1);
+    finished.delivery.held.release_bytes();
+
+    auto const attempt = what.attempts_made + 1;
+    auto const verdict = policy::decide(hub_->retries, attempt, result, hub_->env.random());
+    if (result.error == error_class::local_failure) {
+        if (auto const say = local_failure_log_.allow(); say.write)
+            log::error("requests fail on this machine; they use up no attempt",
+                       {{"error.message", result.message}, {"repeats", say.held_back}});
+        hand_back(std::move(finished.delivery), false, verdict.wait);
+    } else {
+        store::attempt_record r{what.id, what.event_of, what.webhook, std::move(what.account_id),
+                                attempt, started,       now,          std::move(result),
+                                verdict, l.failing()};
+        l.set_failing(!r.result.succeeded());
+        log_attempt(r, hub_->options.log_attempts);
+        hub_->outcomes.push({std::move(r), std::move(finished.delivery.held), std::move(finished.slot)});
+    }
+    touched(finished.in);
+}
+
+// --- who may start ---------------------------------------------------------------------------------------------------
+
+/// Starts as many requests as may be; a finished one takes its successor by itself.
+void shard::run() {
+    while (auto j = next_job()) {
+        auto first = std::make_shared<job>(std::move(*j));
+        workers_.spawn([self = shared_from_this(), first] { return self->work(first); });
+    }
+}
+
+std::optional<shard::job> shard::next_job() {
+    std::optional<job> out;
+    while (!line_.empty() && !draining_) {
+        auto const l = line_.front();
+        auto did = try_start(l, out);
+        if (did == step::held) {
+            // What it waits for may have come between the look and the mark: look once more.
+            hub_->sends_held.store(true);
+            did = try_start(l, out);
+            if (did == step::held)
+                return out;
+        }
+        line_.pop_front();
+        l->runnable = false;
+        touched(l); // to the end of the line: lanes take turns
+        if (did == step::started)
+            return out;
+    }
+    return out;
+}
+
+shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {
+    if (l->queued() > 0 && l->front().held.under().ended())
+        l->drop_ended();
+    if (!l->startable()) {
+        pass_turn(*l);
+        return step::skipped;
+    }
+    if (!l->front().held.under().fresh(hub_->env.time->boot()))
+        return step::held;
+    auto slot = hub_->slots->try_take();
+    if (!slot)
+        return step::held;
+    if (auto const why = l->verdict_without_request(); why != error_class::none) {
+        pass_turn(*l);
+        settle_without_request(*l, why, std::move(slot));
+        return step::skipped;
+    }
+    auto const& host = l->profile()->to->host;
+    if (!hosts_.try_enter(host)) {
+        pass_turn(*l);
+        l->waiting_for_host = true;
+        hosts_.wait(host, l);
+        return step::skipped;
+    }
+    if (l->host_turn != host)
+        pass_turn(*l);
+    l->host_turn.clear();
+    l->began();
+    hub_->stats.in_flight.fetch_add(1);
+    out.emplace(job{l, l->pop(), l->profile(), std::move(slot)});
+    return step::started;
+}
+
+void shard::settle_without_request(lane& l, error_class why, outcome_slots::slot slot) {
+    auto d = l.pop();
+    d.held.release_bytes();
+    auto const now = hub_->now();
+    l.used(now);
+    policy::attempt_result result;
+    result.error = why;
+    policy::verdict verdict{policy::decision::cancelled, {}, false};
+    auto const attempt = d.what.attempts_made + 1;
+    if (why == error_class::url_not_allowed) {
+        result.message = l.profile()->refused;
+        verdict = policy::decide(hub_->retries, attempt, result, hub_->env.random());
+    } else {
+        result.message =
+            why == error_class::event_expired ? "the event is older than what is kept" : "the webhook was deleted";
+    }
+    store::attempt_record r{
+        d.what.id,         d.what.event_of, d.what.webhook, std::move(d.what.account_id), attempt, now, now,
+        std::move(result), verdict,         l.failing()};
+    if (why == error_class::url_not_allowed)
+        l.set_failing(true);
+    log_attempt(r, hub_->options.log_attempts);
+    hub_->outcomes.push({std::move(r), std::move(d.held), std::move(slot)});
+}
+
+/// A lane that a host left a place for and that does not use it: the next in that host's line gets it.
+void shard::pass_turn(lane& l) {
+    if (l.host_turn.empty())
+        return;
+    auto const host = std::exchange(l.host_turn, {});
+    if (auto next = hosts_.pass(host)) {
+        next->waiting_for_host = false;
+        next->host_turn = host;
+        line_up(next);
+    }
+}
+
+void shard::leave_host(std::string const& host) {
+    if (auto next = hosts_.leave(host)) {
+        next->waiting_for_host = false;
+        next->host_turn = host;
+        line_up(next);
+    }
+}
+
+void shard::line_up(lane_ptr const& l) {
+    if (l->runnable || l->waiting_for_host)
+        return;
+    l->runnable = true;
+    line_.push_back(l);
+}
+
+// --- lanes -----------------------------------------------------------------------------------------------------------
+
+shard::lane_ptr shard::lane_of(webhook_id id) {
+    auto& l = lanes_[id];
+    if (!l) {
+        l = std::make_shared<lane>(id, lane::limits{std::max(hub_->options.dispatch.lane_queue_max, 1U)});
+        l->used(hub_->now());
+        lane_count_.store(lanes_.size());
+    }
+    return l;
+}
+
+void shard::touched(lane_ptr const& l) {
+    if (draining_)
+        return;
+    if (l->wants_load()) {
+        l->begin_load();
+        hub_->loads.push(l->id());
+    }
+    if (l->wants_parked())
+        hub_->wants.push({l->id(), l->begin_parked_claim()});
+    if (l->startable())
+        line_up(l);
+    if (l->closed() != l->shown_closed) {
+        l->shown_closed = l->closed();
+        if (l->shown_closed)
+            closed_.insert(l->id());
+        else
+            closed_.erase(l->id());
+        publish_soon();
+    }
+}
+
+void shard::deliver(std::vector<leased_delivery> deliveries) {
+    if (draining_)
+        return;
+    for (auto& d : deliveries) {
+        auto const l = lane_of(d.what.webhook);
+        offer(*l, std::move(d));
+        touched(l);
+    }
+    run();
+}
+
+void shard::offer(lane& l, leased_delivery delivery) {
+    l.used(hub_->now());
+    if (l.offer(delivery))
+        return;
+    if (l.state() == lane_state::loading || l.state() == lane_state::ready || l.state() == lane_state::deleted)
+        l.note_parked();
+    hand_back(std::move(delivery), true);
+}
+
+void shard::hand_back(leased_delivery delivery, bool parked, milliseconds wait) {
+    delivery.held.release_bytes();
+    hub_->returns.push({delivery.what.id, std::move(delivery.held), parked, hub_->now() + wait});
+}
+
+void shard::parked_claimed(std::vector<parked_answer> const& answers) {
+    for (auto const& a : answers)
+        if (auto const at = lanes_.find(a.webhook); at != lanes_.end()) {
+            at->second->end_parked_claim(a.nothing_left);
+            at->second->used(hub_->now());
+            touched(at->second);
+        }
+    run();
+}
+
+void shard::note_parked(std::vector<webhook_id> const& webhooks) {
+    for (auto const& id : webhooks) {
+        auto const l = lane_of(id);
+        l->note_parked();
+        touched(l);
+    }
+}
+
+void shard::webhook_changed(webhook_id id) {
+    auto const known = lanes_.find(id) != lanes_.end();
+    auto const l = lane_of(id);
+    l->mark_changed();
+    if (!known)
+        l->note_parked(); // it may have been enabled again, with deliveries that wait
+    touched(l);
+}
+
+void shard::loaded(std::vector<webhook_id> const& asked, std::vector<store::webhook> const& webhooks) {
+    std::unordered_map<webhook_id, store::webhook const*> found;
+    for (auto const& w : webhooks)
+        found.emplace(w.id, &w);
+    for (auto const& id : asked) {
+        auto const at = lanes_.find(id);
+        if (at == lanes_.end())
+            continue;
+        auto const l = at->second;
+        auto const which = found.find(id);
+        apply(*l, which == found.end() ? nullptr : which->second);
+        touched(l);
+    }
+    run();
+}
+
+void shard::apply(lane& l, store::webhook const* found) {
+    if (!found || found->deleted) {
+        l.loaded(lane_state::deleted, nullptr, false);
+        return;
+    }
+    auto const failing = found->failing_since.has_value();
+    if (!found->enabled) {
+        l.loaded(lane_state::disabled, nullptr, failing);
+    } else if (auto made = profiles_.make(*found)) {
+        l.loaded(lane_state::ready, std::move(*made), failing);
+        return;
+    } else {
+        l.loaded(lane_state::unusable, nullptr, failing);
+        if (auto const say = unusable_log_.allow(); say.write)
+            log::error("a webhook's secrets cannot be read; its deliveries wait",
+                       {{"webhook_id", l.id()}, {"error.message", made.error().message}, {"repeats", say.held_back}});
+    }
+    if (l.state() == lane_state::disabled || l.state() == lane_state::unusable)
+        for (auto& d : l.empty_queue())
+            hand_back(std::move(d), true);
+}
+
+void shard::drop_ended() {
+    for (auto const& [id, l] : lanes_) {
+        l->drop_ended();
+        touched(l);
+    }
+}
+
+void shard::tick() {
+    auto const before = hub_->now() - lane_idle_max;
+    std::uint64_t parked = 0;
+    for (auto at = lanes_.begin(); at != lanes_.end();) {
+        auto const l = at->second;
+        if (l->wants_parked(1) && !draining_)
+            hub_->wants.push({l->id(), l->begin_parked_claim()});
+        touched(l);
+        parked += l->has_parked() ? 1 : 0;
+        if (!l->idle_since(before)) {
+            ++at;
+            continue;
+        }
+        if (closed_.erase(l->id()) != 0)
+            publish_soon();
+        at = lanes_.erase(at);
+    }
+    lane_count_.store(lanes_.size());
+    parked_count_.store(parked);
+    run();
+}
+
+// --- the end ---------------------------------------------------------------------------------------------------------
+
+void shard::drain(std::function<void()> done) {
+    draining_ = true;
+    line_.clear();
+    for (auto const& [id, l] : lanes_)
+        l->empty_queue();
+    drains_.spawn([self = shared_from_this(), done] { return self->when_idle(done); });
+}
+
+task<void> shard::when_idle(std::function<void()> done) {
+    co_await workers_.wait_empty();
+    done();
+}
+
+void shard::cancel_requests() { workers_.cancel(); }
+
+// --- what others see -------------------------------------------------------------------------------------------------
+
+void shard::publish_soon() {
+    if (std::exchange(publishing_, true))
+        return;
+    post([](shard& self) { self.publish(); });
+}
+
+void shard::publish() {
+    publishing_ = false;
+    auto now_closed = std::make_shared<std::vector<webhook_id> const>(closed_.begin(), closed_.end());
+    std::lock_guard lock(shown_mutex_);
+    shown_closed_ = std::move(now_closed);
+}
+
+std::shared_ptr<std::vector<webhook_id> const> shard::closed_webhooks() const {
+    std::lock_guard lock(shown_mutex_);
+    return shown_closed_;
+}
+
+} // namespace klen::webhooks::dispatch

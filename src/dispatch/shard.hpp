@@ -1,0 +1,111 @@
+#pragma once
+
+#include "dispatch/host_gate.hpp"
+#include "dispatch/hub.hpp"
+#include "dispatch/lane.hpp"
+#include "klen/webhooks/base/log.hpp"
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace klen::webhooks::dispatch {
+
+/// What became of a claim of parked deliveries, for one lane.
+struct parked_answer {
+    webhook_id webhook;
+    bool nothing_left = false;
+};
+
+/// One io thread's lanes and the coroutines that work on them. Members on its executor, but for those marked so.
+class shard : public std::enable_shared_from_this<shard> {
+  public:
+    shard(hub_ptr shared, shard_environment where);
+
+    /// From any thread: runs `what` on the shard's executor.
+    void post(std::function<void(shard&)> what);
+
+    void deliver(std::vector<leased_delivery> deliveries);
+    /// Closes claims of parked deliveries; what they brought was handed to `deliver` before.
+    void parked_claimed(std::vector<parked_answer> const& answers);
+    void note_parked(std::vector<webhook_id> const& webhooks);
+    void webhook_changed(webhook_id id);
+    /// `webhooks`: what is there of `asked`.
+    void loaded(std::vector<webhook_id> const& asked, std::vector<store::webhook> const& webhooks);
+    /// A term has ended: forgets what is queued under it.
+    void drop_ended();
+    /// Goes on where a stale lease or missing room for outcomes held it.
+    void run();
+    /// Every few seconds: forgets idle lanes, looks for small room, too.
+    void tick();
+    /// Begins nothing more, forgets what is queued; `done` is called on the shard's executor when nothing is in flight.
+    void drain(std::function<void()> done);
+    /// Ends requests under way, without an outcome.
+    void cancel_requests();
+
+    /// Thread-safe.
+    std::shared_ptr<std::vector<webhook_id> const> closed_webhooks() const;
+    std::uint64_t lanes() const { return lane_count_.load(); }
+    std::uint64_t parked_lanes() const { return parked_count_.load(); }
+
+  private:
+    struct job {
+        std::shared_ptr<lane> in;
+        leased_delivery delivery;
+        std::shared_ptr<delivery_profile> with;
+        outcome_slots::slot slot;
+    };
+    using lane_ptr = std::shared_ptr<lane>;
+
+    task<void> work(std::shared_ptr<job> first);
+    task<void> when_idle(std::function<void()> done);
+    std::string sign(job const& j, wall_time now) const;
+    void record(job finished, steady_time started, policy::attempt_result result);
+
+    std::optional<job> next_job();
+    enum class step { started, skipped, held };
+    step try_start(lane_ptr const& l, std::optional<job>& out);
+    void settle_without_request(lane& l, policy::error_class why, outcome_slots::slot slot);
+    void pass_turn(lane& l);
+    void leave_host(std::string const& host);
+
+    lane_ptr lane_of(webhook_id id);
+    void offer(lane& l, leased_delivery delivery);
+    void hand_back(leased_delivery delivery, bool parked, milliseconds wait = {});
+    void apply(lane& l, store::webhook const* found);
+    /// After anything that may have changed what a lane wants.
+    void touched(lane_ptr const& l);
+    void line_up(lane_ptr const& l);
+    void publish_soon();
+    void publish();
+
+    hub_ptr const hub_;
+    shard_environment const where_;
+    profile_maker const profiles_;
+    task_group workers_;
+    task_group drains_;
+    std::unordered_map<webhook_id, lane_ptr> lanes_;
+    std::deque<lane_ptr> line_; ///< lanes that may start something, in turn
+    host_gate<lane> hosts_;
+    bool draining_ = false;
+    bool publishing_ = false;
+    std::unordered_set<webhook_id> closed_;
+    log::throttle unusable_log_{std::chrono::seconds(60)};
+    log::throttle local_failure_log_{std::chrono::seconds(10)};
+
+    mutable std::mutex shown_mutex_;
+    std::shared_ptr<std::vector<webhook_id> const> shown_closed_;
+    std::atomic<std::uint64_t> lane_count_{0};
+    std::atomic<std::uint64_t> parked_count_{0};
+};
+using shard_ptr = std::shared_ptr<shard>;
+
+/// Which of `count` shards a webhook belongs to.
+inline std::size_t shard_of(webhook_id id, std::size_t count) { return (std::hash<webhook_id>{}(id) >> 32) % count; }
+
+} // namespace klen::webhooks::dispatch

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "dispatch/shard.hpp"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace klen::webhooks::dispatch {
+
+/// All shards, and which belongs to what. Thread-safe.
+class shard_set {
+  public:
+    explicit shard_set(hub_ptr const& shared) {
+        for (auto const& where : shared->env.shards)
+            shards_.push_back(std::make_shared<shard>(shared, where));
+    }
+
+    std::vector<shard_ptr> const& all() const { return shards_; }
+    shard_ptr const& of(webhook_id id) const { return shards_[shard_of(id, shards_.size())]; }
+
+    void post_all(std::function<void(shard&)> const& what) const {
+        for (auto const& s : shards_)
+            s->post(what);
+    }
+
+    /// Splits by shard and hands each its part, in one post a shard. `webhook_of` tells an item's webhook.
+    template <class T, class WebhookOf, class Use>
+    void hand_out(std::vector<T> items, WebhookOf webhook_of, Use use) const {
+        std::vector<std::shared_ptr<std::vector<T>>> parts(shards_.size());
+        for (auto& item : items) {
+            auto& part = parts[shard_of(webhook_of(item), shards_.size())];
+            if (!part)
+                part = std::make_shared<std::vector<T>>();
+            part->push_back(std::move(item));
+        }
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            if (auto const part = parts[i])
+                shards_[i]->post([part, use](shard& s) { use(s, std::move(*part)); });
+    }
+
+    void deliver(std::vector<leased_delivery> deliveries) const {
+        hand_out(
+            std::move(deliveries), [](leased_delivery const& d) { return d.what.webhook; },
+            [](shard& s, std::vector<leased_delivery> part) { s.deliver(std::move(part)); });
+    }
+    void note_parked(std::vector<webhook_id> webhooks) const {
+        hand_out(
+            std::move(webhooks), [](webhook_id const& id) { return id; },
+            [](shard& s, std::vector<webhook_id> part) { s.note_parked(part); });
+    }
+    void webhook_changed(webhook_id id) const {
+        of(id)->post([id](shard& s) { s.webhook_changed(id); });
+    }
+    std::vector<webhook_id> closed_webhooks() const {
+        std::vector<webhook_id> out;
+        for (auto const& s : shards_) {
+            auto const part = s->closed_webhooks();
+            out.insert(out.end(), part->begin(), part->end());
+        }
+        return out;
+    }
+
+  private:
+    std::vector<shard_ptr> shards_;
+};
+using shard_set_ptr = std::shared_ptr<shard_set const>;
+
+} // namespace klen::webhooks::dispatch

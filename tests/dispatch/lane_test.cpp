@@ -1,0 +1,227 @@
+#include "dispatch/host_gate.hpp"
+#include "dispatch/lane.hpp"
+
+#include <gtest/gtest.h>
+
+namespace klen::webhooks::dispatch {
+namespace {
+
+/// Lanes without a signer: what is judged here looks at nothing but whether there is a target, and the limit.
+std::shared_ptr<delivery_profile> profile(std::uint32_t concurrency, bool allowed = true) {
+    std::vector<signing::webhook_signer::live_secret> const secrets{{signing::secret::generate(), {}}};
+    std::optional<egress::target> to;
+    if (allowed)
+        to.emplace();
+    return std::make_shared<delivery_profile>(delivery_profile{
+        std::move(to), {}, header_template("X-", "u", {}), signing::webhook_signer(secrets), concurrency, 1});
+}
+
+class lane_test : public ::testing::Test {
+  protected:
+    bool offer(lane& l, bool deleted = false) {
+        store::claimed_delivery what;
+        what.id = make_id<delivery_id>();
+        what.event = std::make_shared<accepted_event>();
+        what.webhook_deleted = deleted;
+        leased_delivery d{std::move(what), lease(under, memory->take(1))};
+        return l.offer(d);
+    }
+    lane ready_lane(std::uint32_t queue_max, std::uint32_t concurrency = 2) const {
+        lane l(make_id<webhook_id>(), {queue_max});
+        l.begin_load();
+        l.loaded(lane_state::ready, profile(concurrency), false);
+        return l;
+    }
+    static void take(lane& l, int count) {
+        for (int i = 0; i < count; ++i)
+            l.pop();
+    }
+    term_ptr under = std::make_shared<term>(instance_id{1}, boot_time{}, std::chrono::seconds(12));
+    std::shared_ptr<budget> memory = std::make_shared<budget>(1000, 1 << 20);
+};
+
+TEST_F(lane_test, new_lane_wants_its_webhook_and_starts_nothing) {
+    lane l(make_id<webhook_id>(), {4});
+    EXPECT_TRUE(l.wants_load());
+    EXPECT_TRUE(offer(l));
+    EXPECT_FALSE(l.startable());
+    l.begin_load();
+    EXPECT_FALSE(l.wants_load());
+    l.loaded(lane_state::ready, profile(1), false);
+    EXPECT_TRUE(l.startable());
+}
+
+TEST_F(lane_test, starts_no_more_than_its_limit) {
+    auto l = ready_lane(10, 2);
+    for (int i = 0; i < 4; ++i)
+        offer(l);
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(l.startable());
+        l.began();
+        l.pop();
+    }
+    EXPECT_FALSE(l.startable());
+    l.ended({});
+    EXPECT_TRUE(l.startable());
+}
+
+TEST_F(lane_test, stays_closed_once_full_until_half_is_free) {
+    auto l = ready_lane(4);
+    for (int i = 0; i < 3; ++i)
+        offer(l);
+    EXPECT_FALSE(l.closed());
+    offer(l);
+    EXPECT_TRUE(l.closed());
+    take(l, 1);
+    EXPECT_TRUE(l.closed());
+    take(l, 1);
+    EXPECT_FALSE(l.closed());
+}
+
+TEST_F(lane_test, takes_up_to_twice_its_queue_and_then_nothing) {
+    auto l = ready_lane(4);
+    for (int i = 0; i < 8; ++i)
+        EXPECT_TRUE(offer(l));
+    EXPECT_FALSE(offer(l));
+    EXPECT_EQ(l.queued(), 8U);
+    EXPECT_EQ(memory->deliveries(), 8U) << "what was not taken gave its share back";
+}
+
+TEST_F(lane_test, wants_parked_work_when_half_is_free_and_is_closed_meanwhile) {
+    auto l = ready_lane(10);
+    for (int i = 0; i < 6; ++i)
+        offer(l);
+    l.note_parked();
+    EXPECT_FALSE(l.wants_parked());
+    EXPECT_TRUE(l.wants_parked(1));
+    take(l, 1);
+    ASSERT_TRUE(l.wants_parked());
+    EXPECT_EQ(l.begin_parked_claim(), 5U);
+    EXPECT_FALSE(l.wants_parked());
+    EXPECT_TRUE(l.closed());
+    EXPECT_EQ(l.room(), 0U);
+    l.end_parked_claim(true);
+    EXPECT_FALSE(l.has_parked());
+    EXPECT_FALSE(l.closed());
+}
+
+TEST_F(lane_test, note_of_parked_work_survives_a_claim_that_found_nothing_left) {
+    auto l = ready_lane(10);
+    l.note_parked();
+    l.begin_parked_claim();
+    l.note_parked();
+    l.end_parked_claim(true);
+    EXPECT_TRUE(l.wants_parked());
+    l.begin_parked_claim();
+    l.end_parked_claim(false);
+    EXPECT_TRUE(l.wants_parked()) << "a claim that failed or left something is repeated";
+}
+
+TEST_F(lane_test, change_during_a_load_asks_again) {
+    auto l = ready_lane(10);
+    offer(l);
+    l.mark_changed();
+    EXPECT_FALSE(l.startable());
+    l.begin_load();
+    l.mark_changed();
+    l.loaded(lane_state::ready, profile(1), false);
+    EXPECT_EQ(l.state(), lane_state::loading);
+    EXPECT_TRUE(l.wants_load());
+    l.begin_load();
+    l.loaded(lane_state::ready, profile(1), false);
+    EXPECT_TRUE(l.startable());
+}
+
+TEST_F(lane_test, disabled_takes_nothing_and_looks_for_parked_work_when_enabled) {
+    auto l = ready_lane(10);
+    l.mark_changed();
+    l.begin_load();
+    l.loaded(lane_state::disabled, nullptr, false);
+    EXPECT_TRUE(l.closed());
+    EXPECT_FALSE(offer(l));
+    EXPECT_FALSE(l.has_parked());
+    l.mark_changed();
+    l.begin_load();
+    l.loaded(lane_state::ready, profile(1), false);
+    EXPECT_TRUE(l.wants_parked());
+}
+
+TEST_F(lane_test, tells_what_needs_no_request) {
+    using policy::error_class;
+    lane l(make_id<webhook_id>(), {10});
+    offer(l, true);
+    EXPECT_TRUE(l.startable()) << "even before its webhook was read";
+    EXPECT_EQ(l.verdict_without_request(), error_class::webhook_deleted);
+    take(l, 1);
+    offer(l);
+    EXPECT_EQ(l.verdict_without_request(), error_class::none);
+    l.begin_load();
+    l.loaded(lane_state::ready, profile(1, false), false);
+    EXPECT_EQ(l.verdict_without_request(), error_class::url_not_allowed);
+    l.mark_changed();
+    l.begin_load();
+    l.loaded(lane_state::deleted, nullptr, false);
+    EXPECT_EQ(l.verdict_without_request(), error_class::webhook_deleted);
+}
+
+TEST_F(lane_test, drops_what_is_leased_under_an_ended_term) {
+    auto l = ready_lane(10);
+    offer(l);
+    auto const before = under;
+    under = std::make_shared<term>(instance_id{2}, boot_time{}, std::chrono::seconds(12));
+    offer(l);
+    EXPECT_EQ(before->held(), 1);
+    before->end();
+    EXPECT_EQ(l.drop_ended(), 1U);
+    EXPECT_EQ(before->held(), 0);
+    EXPECT_EQ(l.queued(), 1U);
+    EXPECT_EQ(l.front().held.under().id().value, 2);
+}
+
+TEST(host_gate, turns_go_round_and_are_never_lost) {
+    struct waiter {};
+    host_gate<waiter> gate(1);
+    auto const a = std::make_shared<waiter>();
+    auto const b = std::make_shared<waiter>();
+    EXPECT_TRUE(gate.try_enter("h"));
+    EXPECT_FALSE(gate.try_enter("h"));
+    EXPECT_TRUE(gate.try_enter("other"));
+    gate.wait("h", a);
+    gate.wait("h", b);
+    EXPECT_EQ(gate.leave("h"), a);
+    EXPECT_EQ(gate.pass("h"), b) << "a did not want it any more";
+    EXPECT_TRUE(gate.try_enter("h"));
+    EXPECT_EQ(gate.pass("h"), nullptr);
+    EXPECT_EQ(gate.leave("h"), nullptr);
+    gate.leave("other");
+    EXPECT_EQ(gate.hosts(), 0U);
+}
+
+TEST(term, is_fresh_for_as_long_as_its_lease_is_safe) {
+    term t(instance_id{1}, boot_time(std::chrono::seconds(100)), std::chrono::seconds(12));
+    EXPECT_TRUE(t.fresh(boot_time(std::chrono::milliseconds(111'999))));
+    EXPECT_FALSE(t.fresh(boot_time(std::chrono::seconds(112))));
+    t.renewed(boot_time(std::chrono::seconds(110)));
+    EXPECT_TRUE(t.fresh(boot_time(std::chrono::seconds(112))));
+    t.end();
+    EXPECT_FALSE(t.fresh(boot_time(std::chrono::seconds(112))));
+}
+
+TEST(budget, claims_and_grant_together_never_exceed_the_whole) {
+    auto const b = std::make_shared<budget>(100, 1 << 20);
+    EXPECT_EQ(b->claim_room(1000), 75U);
+    EXPECT_EQ(b->grant_room(), 25U);
+    budget::reservation const claiming(b, 75);
+    EXPECT_EQ(b->claim_room(1000), 0U);
+    EXPECT_EQ(b->grant_room(), 25U);
+    std::vector<budget::charge> held;
+    for (int i = 0; i < 20; ++i)
+        held.push_back(b->take(100));
+    EXPECT_EQ(b->grant_room(), 5U);
+    held.clear();
+    EXPECT_EQ(b->grant_room(), 25U);
+    EXPECT_EQ(b->bytes(), 0U);
+}
+
+} // namespace
+} // namespace klen::webhooks::dispatch
