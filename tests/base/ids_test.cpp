@@ -52,6 +52,7 @@ TEST(ids, ids_of_several_threads_are_unlike) {
     std::vector<std::vector<uuid>> made(4);
     {
         std::vector<std::jthread> threads;
+        threads.reserve(made.size());
         for (auto& mine : made) {
             threads.emplace_back([&mine] {
                 for (int i = 0; i < 5000; ++i)

@@ -24,7 +24,6 @@ namespace klen::webhooks::log {
 namespace {
 
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Not;
 
 class log_files : public testing::Test {
@@ -133,14 +132,15 @@ TEST_F(log_files, reopen_that_fails_keeps_the_old_file_and_says_so) {
 }
 
 TEST_F(log_files, lines_of_many_threads_stay_whole_and_none_is_lost) {
-    constexpr int threads = 4;
-    constexpr int each = 5000;
+    constexpr std::size_t threads = 4;
+    constexpr std::size_t each = 5000;
     start({.as = format::json, .file = file_});
     {
         std::vector<std::jthread> writers;
-        for (int t = 0; t < threads; ++t) {
+        writers.reserve(threads);
+        for (std::size_t t = 0; t < threads; ++t) {
             writers.emplace_back([t] {
-                for (int i = 0; i < each; ++i)
+                for (std::size_t i = 0; i < each; ++i)
                     info("counted", {{"thread", t}, {"i", i}, {"text", "some \"text\" \n of some length"}});
             });
         }
@@ -157,7 +157,7 @@ TEST_F(log_files, lines_of_many_threads_stay_whole_and_none_is_lost) {
         last[static_cast<std::size_t>(t)] = i;
         seen.emplace(t, i);
     }
-    EXPECT_EQ(seen.size(), std::size_t{threads * each});
+    EXPECT_EQ(seen.size(), threads * each);
 }
 
 TEST_F(log_files, starting_again_finishes_the_file_before) {
@@ -312,6 +312,7 @@ TEST(throttle, threads_share_one_allowance) {
     std::atomic<int> allowed = 0;
     {
         std::vector<std::jthread> threads;
+        threads.reserve(4);
         for (int t = 0; t < 4; ++t) {
             threads.emplace_back([&] {
                 for (int i = 0; i < 1000; ++i)

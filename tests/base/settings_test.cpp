@@ -24,6 +24,7 @@ constexpr char const* key_of_32_bytes = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw
 
 loaded_config load(std::string const& toml, variables const& env = {}) {
     std::vector<std::string> names;
+    names.reserve(env.size());
     for (auto const& [name, value] : env)
         names.push_back(name);
     auto const get = [&env](std::string const& name) -> std::optional<std::string> {
@@ -56,7 +57,7 @@ class settings_files : public testing::Test {
     ~settings_files() override { std::filesystem::remove_all(dir_); }
 
     std::string file(std::string const& name, std::string const& contents) const {
-        std::string const path = dir_ + "/" + name;
+        std::string path = dir_ + "/" + name;
         std::ofstream(path, std::ios::binary) << contents;
         return path;
     }
@@ -353,7 +354,7 @@ TEST(settings, master_key_is_needed_with_a_database_and_must_be_canonical_base64
     EXPECT_EQ(good.values.secrets.master_key, key_of_32_bytes);
     for (std::string const key : {"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
                                   "c2hvcnQ=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=", "not base64 at all"}) {
-        auto const errors = errors_of(url + "secrets.master_key = \"" + key + "\"");
+        auto const errors = errors_of(std::string(url).append("secrets.master_key = \"").append(key).append("\""));
         ASSERT_EQ(errors.size(), 1u) << key;
         EXPECT_THAT(errors[0], HasSubstr("klen.toml:2: secrets.master_key: must be base64 of 32 bytes"));
         EXPECT_THAT(errors[0], Not(HasSubstr(key)));

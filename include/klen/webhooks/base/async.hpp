@@ -37,6 +37,8 @@ inline constexpr asio::use_awaitable_t<executor> use_task{};
 /// (a commit) must not be abandoned half-way.
 template <class T>
 class one_shot {
+    struct state;
+
   public:
     one_shot() : state_(std::make_shared<state>()) {}
 
@@ -59,8 +61,8 @@ class one_shot {
 
       private:
         friend class one_shot;
-        explicit setter(std::shared_ptr<struct one_shot<T>::state> s) : state_(std::move(s)) {}
-        std::shared_ptr<struct one_shot<T>::state> state_;
+        explicit setter(std::shared_ptr<state> s) : state_(std::move(s)) {}
+        std::shared_ptr<state> state_;
     };
 
     setter set() const { return setter(state_); }
