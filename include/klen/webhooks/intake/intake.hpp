@@ -22,17 +22,35 @@ struct publisher {
 
 /// Why an event was refused: for the error body.
 struct refusal {
-    enum class kind { invalid, too_large, forbidden, conflict, overloaded, unavailable, shutting_down };
+    enum class kind {
+        invalid,       ///< the request is wrong as it stands
+        too_large,     ///< over a limit of `[intake]`
+        forbidden,     ///< another account's
+        conflict,      ///< the id was used for other content
+        overloaded,    ///< the queue is full: try again in a moment
+        unavailable,   ///< the database cannot take it now: try again
+        shutting_down, ///< this instance takes nothing more: try again, another one answers
+        failed,        ///< the database refused it in a way that a repeat would meet again: our fault
+    };
     kind why{};
     std::string message; ///< with the field's path and the mend
 };
 using publish_answer = std::variant<store::publish_receipt, refusal>;
 
-/// The catalogue as intake sees it; replaced as a whole when it changes. Thread-safe.
+/// The platform's name of an account: 1 to 128 characters of [A-Za-z0-9._:-].
+bool is_account_id(std::string_view text);
+inline constexpr std::string_view account_id_rule = "must be 1 to 128 characters of A-Z a-z 0-9 . _ : -";
+
+/// The catalogue as intake sees it: the built-in types until the first `replace`, then what the database says; the
+/// configuration's extra types always. Replaced as a whole when it changes. Thread-safe.
 class event_catalogue {
   public:
     explicit event_catalogue(std::vector<std::string> extra);
     bool knows(std::string_view event_type) const;
+    /// Does `pattern` ("call.*", "*", an exact name) match at least one known type?
+    bool knows_pattern(std::string_view pattern) const;
+    /// Sorted.
+    std::vector<std::string> names() const;
     void replace(std::vector<std::string> from_database);
 
   private:
@@ -47,12 +65,15 @@ class intake {
 
     /// One event as JSON text. Resumes on the caller's executor after the commit.
     task<publish_answer> publish(publisher who, std::string json);
-    /// An array of events: an answer for each, in order; refused as a whole when it is not an array or too long.
-    task<std::variant<std::vector<publish_answer>, refusal>> publish_batch(publisher who, std::string json, std::size_t items_max);
+    /// An array of events: an answer for each, in order; refused as a whole when it is not an array, empty, or too long.
+    /// All that can be accepted are submitted before any is awaited, so that they share a commit.
+    task<std::variant<std::vector<publish_answer>, refusal>> publish_batch(publisher who, std::string json,
+                                                                           std::size_t items_max);
+
+    /// What would be handed to the store: the decision alone, without I/O.
+    std::variant<store::new_event, refusal> judge(publisher const& who, std::string_view json) const;
 
   private:
-    struct judged;
-    std::variant<store::new_event, refusal> judge(publisher const& who, std::string_view json) const;
 
     intake_config config_;
     store::event_writer& writer_;

@@ -1,0 +1,77 @@
+#include "intake/fake_event_writer.hpp"
+#include "intake/run_task.hpp"
+
+#include "klen/webhooks/intake/intake.hpp"
+
+#include <gtest/gtest.h>
+
+namespace klen::webhooks::intake {
+namespace {
+
+using testing_support::fake_event_writer;
+using testing_support::run_task;
+using kind = refusal::kind;
+
+struct publish : testing::Test {
+    static intake_config limits() {
+        intake_config out;
+        out.payload_bytes_max = 1000;
+        out.json_depth_max = 16;
+        return out;
+    }
+    publish_answer operator()(std::string json) { return run_task(subject.publish({"acct"}, std::move(json))); }
+
+    event_catalogue catalogue{{}};
+    fake_event_writer writer;
+    intake subject{limits(), writer, catalogue};
+};
+
+constexpr char const* good = R"({"event_type":"call.ended","payload":{}})";
+
+TEST_F(publish, the_answer_is_the_receipt_of_the_store) {
+    auto const first = make_id<event_id>();
+    writer.answer_with([&](auto const&) { return store::publish_receipt{first, true}; });
+    auto const answer = (*this)(good);
+    ASSERT_TRUE(std::holds_alternative<store::publish_receipt>(answer));
+    EXPECT_EQ(std::get<store::publish_receipt>(answer).id, first);
+    EXPECT_TRUE(std::get<store::publish_receipt>(answer).repeated);
+}
+
+TEST_F(publish, what_is_refused_never_reaches_the_store) {
+    EXPECT_TRUE(std::holds_alternative<refusal>((*this)("{}")));
+    EXPECT_TRUE(writer.submitted().empty());
+}
+
+TEST_F(publish, nothing_is_answered_before_the_commit) {
+    writer.hold();
+    asio::io_context context;
+    std::optional<publish_answer> answer;
+    asio::co_spawn(context, subject.publish({"acct"}, good),
+                   [&](std::exception_ptr, publish_answer got) { answer = std::move(got); });
+    context.poll();
+    EXPECT_EQ(writer.waiting(), 1U);
+    EXPECT_FALSE(answer);
+    writer.release(fake_event_writer::accept);
+    context.restart();
+    context.poll();
+    EXPECT_TRUE(answer);
+}
+
+TEST_F(publish, each_fault_of_the_store_has_its_refusal) {
+    for (auto const& [given, expected] : {std::pair{fault::conflict, kind::conflict},
+                                          {fault::too_large, kind::too_large},
+                                          {fault::overloaded, kind::overloaded},
+                                          {fault::connection_lost, kind::unavailable},
+                                          {fault::database_busy, kind::unavailable},
+                                          {fault::shutting_down, kind::shutting_down},
+                                          {fault::database_refused, kind::failed},
+                                          {fault::corrupt, kind::failed}}) {
+        writer.answer_with([what = given](auto const&) { return failure{what, "x"}; });
+        auto const answer = (*this)(good);
+        ASSERT_TRUE(std::holds_alternative<refusal>(answer));
+        EXPECT_EQ(std::get<refusal>(answer).why, expected) << to_string(given);
+    }
+}
+
+} // namespace
+} // namespace klen::webhooks::intake
