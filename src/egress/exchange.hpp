@@ -1,0 +1,60 @@
+#pragma once
+
+#include "egress/connection.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/system_error.hpp>
+
+namespace klen::webhooks::egress {
+
+/// Included by the sources of the two kinds of connection only: what it instantiates takes long to compile.
+template <class Stream>
+task<connection::error_code> connection::exchange_over(Stream* stream, std::string_view body, response_reader* reader,
+                                                       steady_time deadline) {
+    auto const self = shared_from_this(); // the write's handler may come after the caller has let go
+    if (std::chrono::steady_clock::now() >= deadline) {
+        expire();
+        reader->end_of_stream();
+        co_return error_code{};
+    }
+    arm(deadline);
+    writing_ = true;
+    std::array<asio::const_buffer, 2> const out{asio::buffer(head_), asio::buffer(body.data(), body.size())};
+    // An error while writing is not acted upon: reading gives what has arrived, and then the same error.
+    auto on_written = [self](error_code const&, std::size_t) { self->write_ended(); };
+    asio::async_write(*stream, out, std::move(on_written));
+
+    error_code ec;
+    bool cancelled = false;
+    while (reader->wants_more()) {
+        std::size_t const n = co_await stream->async_read_some(asio::buffer(in_), asio::redirect_error(use_task, ec));
+        reader->feed({in_.data(), n});
+        asio::cancellation_state const asked = co_await asio::this_coro::cancellation_state;
+        cancelled = asked.cancelled() != asio::cancellation_type::none;
+        if (ec || cancelled)
+            break;
+        // Reads that find data at once may keep the timer waiting.
+        if (std::chrono::steady_clock::now() >= deadline) {
+            expire();
+            break;
+        }
+    }
+    disarm();
+    if (reader->wants_more())
+        reader->end_of_stream();
+    if (writing_ || cancelled || !reader->reusable())
+        close();
+    if (writing_) {
+        // The write refers to the caller's body. Closed, it ends within one turn of the loop.
+        if (cancelled)
+            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await wait_for_write_end();
+    }
+    if (cancelled)
+        throw boost::system::system_error(asio::error::operation_aborted);
+    co_return ec;
+}
+
+} // namespace klen::webhooks::egress

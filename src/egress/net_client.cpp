@@ -1,0 +1,342 @@
+#include "egress/attempt_text.hpp"
+#include "egress/client_context.hpp"
+#include "egress/connection_pool.hpp"
+#include "egress/resolver.hpp"
+#include "egress/tls_support.hpp"
+#include "klen/webhooks/policy/verdict.hpp"
+
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+namespace klen::webhooks::egress {
+
+namespace ip = boost::asio::ip;
+using boost::system::error_code;
+using policy::attempt_result;
+using policy::error_class;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// However many addresses a name has: each one costs its share of the time.
+constexpr std::size_t addresses_tried_max = 6;
+/// What a peer may ask for with `Keep-Alive: timeout=…` before it is taken for a way to fill our tables.
+constexpr std::chrono::seconds keep_alive_max{60};
+
+struct counters {
+    std::atomic<std::uint64_t> requests{0};
+    std::atomic<std::uint64_t> connections_opened{0};
+    std::atomic<std::uint64_t> connections_reused{0};
+    std::atomic<std::uint64_t> reused_connection_died{0};
+    std::atomic<std::uint64_t> tls_sessions_resumed{0};
+    std::atomic<std::uint64_t> idle_connections{0};
+};
+
+void count(std::atomic<std::uint64_t>& which) { which.fetch_add(1, std::memory_order_relaxed); }
+
+/// IPv4 and IPv6 in turns, so that a family without a route costs one try and not all of them.
+std::vector<ip::address> dial_order(std::vector<ip::address> const& all) {
+    std::vector<ip::address> four;
+    std::vector<ip::address> six;
+    for (auto const& a : all)
+        (a.is_v4() ? four : six).push_back(a);
+    std::vector<ip::address> out;
+    for (std::size_t i = 0; i < std::max(four.size(), six.size()) && out.size() < addresses_tried_max; ++i) {
+        if (i < four.size())
+            out.push_back(four[i]);
+        if (i < six.size())
+            out.push_back(six[i]);
+    }
+    if (out.size() > addresses_tried_max)
+        out.resize(addresses_tried_max);
+    return out;
+}
+
+std::string request_head(post_request const& r) {
+    auto const length = std::to_string(r.body.size());
+    std::string out;
+    out.reserve(r.headers.size() + r.to->path_and_query.size() + r.to->host_header.size() + 64);
+    out += "POST ";
+    out += r.to->path_and_query;
+    out += " HTTP/1.1\r\nHost: ";
+    out += r.to->host_header;
+    out += "\r\nContent-Length: ";
+    out += length;
+    out += "\r\n";
+    out += r.headers;
+    out += "\r\n";
+    return out;
+}
+
+/// Either addresses that may all be dialled, or why there are none.
+struct destination {
+    std::vector<ip::address> addresses;
+    attempt_result refusal;
+};
+
+/// Either a connection that is ready for a request, or why there is none.
+struct opened {
+    connection_ptr connection;
+    attempt_result refusal;
+};
+
+struct sent {
+    attempt_result result;
+    bool died_unanswered = false; ///< the connection ended before the first byte of an answer
+};
+
+class net_client_impl final : public net_client {
+  public:
+    net_client_impl(executor ex, client_context_ptr context)
+        : ex_(ex), context_(std::move(context)), resolver_(ex, context_->dns),
+          pool_(std::make_shared<connection_pool>(
+              ex, connection_pool::limits{context_->config.idle_connections_per_origin_max,
+                                          context_->config.idle_connections_max})),
+          sessions_(std::make_shared<tls_session_cache>()) {}
+    ~net_client_impl() override { pool_->stop(); }
+
+    task<attempt_result> post(post_request request) override;
+    task<void> stop() override;
+    client_stats stats() const override;
+
+  private:
+    /// Counts a post for as long as it lives, however it ends.
+    class presence {
+      public:
+        explicit presence(net_client_impl& of) : of_(of) { ++of_.under_way_; }
+        ~presence() {
+            if (--of_.under_way_ == 0)
+                of_.wake_stoppers();
+        }
+        presence(presence const&) = delete;
+        presence& operator=(presence const&) = delete;
+
+      private:
+        net_client_impl& of_;
+    };
+
+    task<attempt_result> attempt(post_request r);
+    task<sent> send(connection_ptr over, post_request r, std::string key);
+    task<opened> open(post_request r, std::string key);
+    task<destination> find(post_request r);
+    task<opened> dial(post_request r, std::string key, std::vector<ip::address> addresses);
+    task<opened> dial_one(post_request r, std::string key, ip::tcp::endpoint to, steady_time connect_until);
+    connection_ptr make_connection(target const& to, std::string const& key);
+    void park(std::string const& key, connection_ptr which, response_reader const& reader);
+    void wake_stoppers();
+
+    executor ex_;
+    client_context_ptr context_;
+    resolver resolver_;
+    std::shared_ptr<connection_pool> pool_;
+    std::shared_ptr<tls_session_cache> sessions_;
+    counters counters_;
+    std::size_t under_way_ = 0;
+    std::vector<std::function<void()>> stoppers_;
+};
+
+task<attempt_result> net_client_impl::post(post_request request) {
+    presence const here(*this);
+    count(counters_.requests);
+    auto const started = steady_clock::now();
+    attempt_result out;
+    bool aborted = false;
+    try {
+        out = co_await attempt(request);
+    } catch (boost::system::system_error const& e) {
+        aborted = e.code() == asio::error::operation_aborted;
+        out = local_failure(e.code().message()); // no room in the reactor
+    } catch (std::exception const&) {
+        out = local_failure("out of memory"); // what else throws in here is a bug; this keeps it to one attempt
+    }
+    // What was cut off by a cancellation may look like a time-out or a reset, but tells nothing about the receiver.
+    auto const state = co_await asio::this_coro::cancellation_state;
+    if (aborted || state.cancelled() != asio::cancellation_type::none)
+        throw boost::system::system_error(asio::error::operation_aborted);
+    out.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - started);
+    counters_.idle_connections.store(pool_->size(), std::memory_order_relaxed);
+    co_return out;
+}
+
+task<attempt_result> net_client_impl::attempt(post_request r) {
+    std::string key(r.account_id);
+    key += '\n';
+    key += r.to->origin();
+
+    if (auto kept = pool_->take(key)) {
+        count(counters_.connections_reused);
+        auto again = co_await send(std::move(kept), r, key);
+        again.result.connection_reused = true;
+        if (!again.died_unanswered || steady_clock::now() >= r.deadline)
+            co_return std::move(again.result);
+        // The peer closed it while the request was on its way. The delivery id makes a repeat harmless.
+        count(counters_.reused_connection_died);
+    }
+    auto fresh = co_await open(r, key);
+    if (!fresh.connection)
+        co_return std::move(fresh.refusal);
+    auto done = co_await send(std::move(fresh.connection), r, key);
+    co_return std::move(done.result);
+}
+
+task<sent> net_client_impl::send(connection_ptr over, post_request r, std::string key) {
+    response_reader reader(context_->response_limits);
+    auto head = request_head(r);
+    auto const ec = co_await over->exchange(std::move(head), r.body, &reader, r.deadline);
+
+    sent out;
+    if (reader.has_verdict()) {
+        if (auto const wish = reader.retry_after(); !wish.empty() && (reader.status() == 429 || reader.status() == 503))
+            out.result.retry_after = policy::parse_retry_after(wish, std::chrono::system_clock::now());
+        auto const retry_after = out.result.retry_after;
+        park(key, over, reader);
+        out.result = answered(reader);
+        out.result.retry_after = retry_after;
+    } else {
+        out.died_unanswered = !reader.begun() && !over->timed_out() && !is_local_failure(ec);
+        out.result = not_answered(reader, ec, over->timed_out());
+    }
+    out.result.remote_address = text_of(over->peer());
+    co_return out;
+}
+
+void net_client_impl::park(std::string const& key, connection_ptr which, response_reader const& reader) {
+    if (!which->is_open())
+        return; // the exchange closes what cannot be used again
+    auto idle_max = context_->config.idle_timeout;
+    if (auto const announced = reader.keep_alive_timeout())
+        idle_max = std::clamp<milliseconds>(*announced - std::chrono::seconds(1), milliseconds::zero(), keep_alive_max);
+    pool_->put(key, std::move(which), idle_max);
+}
+
+task<opened> net_client_impl::open(post_request r, std::string key) {
+    auto where = co_await find(r);
+    if (where.addresses.empty()) {
+        opened out;
+        out.refusal = std::move(where.refusal);
+        co_return out;
+    }
+    auto out = co_await dial(r, std::move(key), std::move(where.addresses));
+    co_return out;
+}
+
+task<destination> net_client_impl::find(post_request r) {
+    destination out;
+    if (r.to->host_is_address) {
+        error_code ec;
+        auto const literal = ip::make_address(r.to->host, ec);
+        if (!ec)
+            out.addresses.push_back(literal);
+    } else {
+        auto const until = std::min(r.deadline, steady_clock::now() + context_->config.dns_timeout);
+        auto answer = co_await resolver_.resolve(r.to->host, until);
+        if (answer.status != resolve_status::found) {
+            out.refusal = not_resolved(answer, r.to->host);
+            co_return out;
+        }
+        out.addresses = std::move(answer.addresses);
+    }
+    // One bad address condemns the name: whoever controls it could have the next lookup give only that one.
+    auto const& guard = context_->guard;
+    if (out.addresses.empty() ||
+        !std::all_of(out.addresses.begin(), out.addresses.end(), [&](auto const& a) { return guard.allows(a); })) {
+        out.addresses.clear();
+        out.refusal = address_not_allowed();
+    }
+    co_return out;
+}
+
+task<opened> net_client_impl::dial(post_request r, std::string key, std::vector<ip::address> addresses) {
+    auto const order = dial_order(addresses);
+    opened out;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        auto const now = steady_clock::now();
+        if (i > 0 && now >= r.deadline)
+            break;
+        // What is left is shared evenly by the addresses that are left.
+        auto const share = (r.deadline - now) / static_cast<long>(order.size() - i);
+        auto const until = now + std::min<steady_clock::duration>(share, context_->config.connect_timeout);
+        out = co_await dial_one(r, key, ip::tcp::endpoint(order[i], r.to->port), until);
+        // Once connected, it is the server that is at fault, at whatever address.
+        if (out.connection || !out.refusal.remote_address.empty() || out.refusal.error == error_class::local_failure)
+            break;
+    }
+    co_return out;
+}
+
+task<opened> net_client_impl::dial_one(post_request r, std::string key, ip::tcp::endpoint to,
+                                       steady_time connect_until) {
+    opened out;
+    if (steady_clock::now() >= connect_until) {
+        out.refusal = not_connected({}, true, to);
+        co_return out;
+    }
+    auto fresh = make_connection(*r.to, key);
+    auto const refused = co_await fresh->connect(to, connect_until);
+    if (refused || fresh->timed_out()) {
+        out.refusal = not_connected(refused, fresh->timed_out(), to);
+        co_return out;
+    }
+    count(counters_.connections_opened);
+    if (fresh->peer() != to) {
+        fresh->close();
+        out.refusal = address_not_allowed();
+        co_return out;
+    }
+    auto const shaken = co_await fresh->handshake(r.deadline);
+    if (shaken.error || fresh->timed_out()) {
+        out.refusal = no_handshake(shaken.error, fresh->timed_out(), shaken.reason);
+        out.refusal.remote_address = text_of(to);
+        co_return out;
+    }
+    if (shaken.resumed)
+        count(counters_.tls_sessions_resumed);
+    out.connection = std::move(fresh);
+    co_return out;
+}
+
+connection_ptr net_client_impl::make_connection(target const& to, std::string const& key) {
+    if (!to.tls)
+        return make_plain_connection(ex_);
+    return make_tls_connection(ex_, context_->tls, sessions_, {to.host, to.host_is_address, key});
+}
+
+void net_client_impl::wake_stoppers() {
+    for (auto const& wake : std::exchange(stoppers_, {}))
+        wake();
+}
+
+task<void> net_client_impl::stop() {
+    while (under_way_ > 0) {
+        one_shot<bool> idle;
+        auto const set = idle.set();
+        stoppers_.push_back([set] { set(true); });
+        co_await idle.wait();
+    }
+    pool_->stop();
+    resolver_.stop();
+    counters_.idle_connections.store(0, std::memory_order_relaxed);
+}
+
+client_stats net_client_impl::stats() const {
+    client_stats out;
+    out.requests = counters_.requests.load(std::memory_order_relaxed);
+    out.connections_opened = counters_.connections_opened.load(std::memory_order_relaxed);
+    out.connections_reused = counters_.connections_reused.load(std::memory_order_relaxed);
+    out.reused_connection_died = counters_.reused_connection_died.load(std::memory_order_relaxed);
+    out.tls_sessions_resumed = counters_.tls_sessions_resumed.load(std::memory_order_relaxed);
+    out.idle_connections = counters_.idle_connections.load(std::memory_order_relaxed);
+    return out;
+}
+
+} // namespace
+
+std::unique_ptr<net_client> make_net_client(executor ex, client_context_ptr context) {
+    return std::make_unique<net_client_impl>(std::move(ex), std::move(context));
+}
+
+} // namespace klen::webhooks::egress
