@@ -1,5 +1,7 @@
 #include "egress/response_reader.hpp"
 
+#include "egress/chunked_body.hpp"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
@@ -20,8 +22,8 @@ constexpr int interim_responses_max = 8;
 constexpr std::string_view header_end = "\r\n\r\n";
 constexpr std::string_view status_line_start = "HTTP/1.";
 
-/// Bytes that are neither header nor body: chunk sizes, chunk extensions, trailers. Beast 1.81 limits none of them.
-/// Enough for a body of 4 KiB in chunks of one byte (five bytes around each).
+/// Bytes that are neither header nor body: chunk sizes, chunk extensions, trailers. Enough for a body of 4 KiB in
+/// chunks of one byte (five bytes around each).
 constexpr std::size_t framing_bytes_max = 24 * 1024;
 
 constexpr std::string_view too_large_header = "The response's headers are too large.";
@@ -58,32 +60,26 @@ std::optional<std::chrono::seconds> parse_keep_alive(std::string_view value) {
 
 } // namespace
 
-/// What Beast tells about one message, interim or final.
+/// What Beast tells about the header of one message, interim or final. It is given complete headers only: bodies are
+/// read here, within limits of our own.
 class response_reader::parser final : public http::basic_parser<false> {
   public:
-    explicit parser(std::size_t body_max) : body_max_(body_max) {
+    parser() {
         header_limit(std::numeric_limits<std::uint32_t>::max()); // the reader counts, over all messages
         body_limit(boost::none);                                 // the length announced may be any: it is not awaited
     }
 
     int status = 0;
-    int version = 0;
-    int content_lengths = 0;
-    int transfer_encodings = 0;
-    bool unknown_coding = false;
     std::string retry_after;
     std::optional<std::chrono::seconds> keep_alive_for;
-    std::string body;
-    std::size_t body_seen = 0;
 
     bool framing_is_clear() const {
         // Beast itself refuses lengths that differ. It would take an unknown coding as framed by the length beside it,
         // and a chunked one in HTTP/1.0, whose receivers do not know it.
-        if (transfer_encodings == 0)
+        if (transfer_encodings_ == 0)
             return true;
-        return transfer_encodings == 1 && content_lengths == 0 && !unknown_coding && version >= 11;
+        return transfer_encodings_ == 1 && content_lengths_ == 0 && !unknown_coding_ && version_ >= 11;
     }
-    bool body_is_full() const { return body.size() >= body_max_; }
 
   private:
     using string_view = boost::beast::string_view;
@@ -91,16 +87,16 @@ class response_reader::parser final : public http::basic_parser<false> {
     void on_request_impl(http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int http_version, error_code&) override {
         status = code;
-        version = http_version;
+        version_ = http_version;
     }
     void on_field_impl(http::field name, string_view, string_view value, error_code&) override {
         switch (name) {
         case http::field::content_length:
-            ++content_lengths;
+            ++content_lengths_;
             break;
         case http::field::transfer_encoding:
-            ++transfer_encodings;
-            unknown_coding = unknown_coding || !iequals({value.data(), value.size()}, "chunked");
+            ++transfer_encodings_;
+            unknown_coding_ = unknown_coding_ || !iequals({value.data(), value.size()}, "chunked");
             break;
         case http::field::retry_after:
             if (retry_after.empty())
@@ -115,18 +111,15 @@ class response_reader::parser final : public http::basic_parser<false> {
     }
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
-    std::size_t on_body_impl(string_view bytes, error_code&) override { return keep(bytes); }
+    std::size_t on_body_impl(string_view bytes, error_code&) override { return bytes.size(); }
     void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
-    std::size_t on_chunk_body_impl(std::uint64_t, string_view bytes, error_code&) override { return keep(bytes); }
+    std::size_t on_chunk_body_impl(std::uint64_t, string_view bytes, error_code&) override { return bytes.size(); }
     void on_finish_impl(error_code&) override {}
 
-    std::size_t keep(string_view bytes) {
-        body_seen += bytes.size();
-        body.append(bytes.data(), std::min(bytes.size(), body_max_ - std::min(body_max_, body.size())));
-        return bytes.size();
-    }
-
-    std::size_t body_max_;
+    int version_ = 0;
+    int content_lengths_ = 0;
+    int transfer_encodings_ = 0;
+    bool unknown_coding_ = false;
 };
 
 struct response_reader::state {
@@ -139,9 +132,11 @@ struct response_reader::state {
     int interim_responses = 0;
     std::size_t header_bytes = 0; ///< of messages whose header is complete
     std::size_t scanned = 0;      ///< of `pending`: checked byte by byte
-    std::size_t body_wire_bytes = 0;
-    std::string pending; ///< received, not yet parsed
+    std::uint64_t body_left = 0;  ///< with Content-Length
+    chunked_body chunks;          ///< with Transfer-Encoding: chunked
+    std::string pending;          ///< received, not yet parsed
     std::string headers;
+    std::string body;
     std::string_view problem;
     std::optional<parser> message;
 
@@ -156,6 +151,8 @@ struct response_reader::state {
     bool scan();
     phase parse_header(std::size_t size);
     phase read_body();
+    void read_chunks();
+    void keep(std::string_view bytes);
     phase finish(bool complete);
 };
 
@@ -205,7 +202,7 @@ response_reader::phase response_reader::state::parse_header(std::size_t size) {
         pending.insert(after_status, 1, ' ');
         ++size;
     }
-    message.emplace(allowed.body_bytes_max);
+    message.emplace();
     error_code ec;
     auto const used = message->put(asio::buffer(pending.data(), size), ec);
     if (ec || used != size || !message->is_header_done())
@@ -236,24 +233,44 @@ response_reader::phase response_reader::state::parse_header(std::size_t size) {
     now = phase::body;
     if (message->status == 101)
         return finish(false); // another protocol follows, which nobody asked for
+    body_left = message->content_length().value_or(0);
     return message->is_done() ? finish(true) : now;
 }
 
 response_reader::phase response_reader::state::read_body() {
-    message->eager(true);
-    error_code ec;
-    if (!pending.empty()) {
-        auto const used = message->put(asio::buffer(pending), ec);
-        pending.erase(0, used);
-        body_wire_bytes += used;
+    bool complete = false;
+    bool broken = false;
+    if (message->chunked()) {
+        read_chunks();
+        complete = chunks.at() == chunked_body::status::complete;
+        broken = chunks.at() == chunked_body::status::broken || chunks.framing_bytes() > framing_bytes_max;
+    } else if (message->need_eof()) {
+        keep(pending);
+        pending.clear();
+    } else {
+        auto const n = static_cast<std::size_t>(std::min<std::uint64_t>(body_left, pending.size()));
+        keep(std::string_view(pending).substr(0, n));
+        pending.erase(0, n);
+        body_left -= n;
+        complete = body_left == 0;
     }
-    if (message->is_done())
+    if (complete)
         return finish(true);
-    bool const more = !ec || ec == http::error::need_more;
-    bool const endless_framing = body_wire_bytes + pending.size() > message->body_seen + framing_bytes_max;
-    if (!more || endless_framing || message->body_is_full())
-        return finish(false);
-    return now;
+    return broken || body.size() >= allowed.body_bytes_max ? finish(false) : now;
+}
+
+void response_reader::state::read_chunks() {
+    std::string_view rest = pending;
+    while (!rest.empty() && chunks.at() == chunked_body::status::wants_more) {
+        auto const step = chunks.read(rest);
+        keep(step.data);
+        rest.remove_prefix(step.used);
+    }
+    pending.erase(0, pending.size() - rest.size());
+}
+
+void response_reader::state::keep(std::string_view bytes) {
+    body.append(bytes.substr(0, allowed.body_bytes_max - body.size()));
 }
 
 response_reader::phase response_reader::state::finish(bool complete) {
@@ -298,7 +315,7 @@ response_reader::phase response_reader::at() const { return state_->now; }
 bool response_reader::begun() const { return state_->begun; }
 int response_reader::status() const { return has_verdict() ? state_->message->status : 0; }
 std::string response_reader::take_headers() { return std::move(state_->headers); }
-std::string response_reader::take_body() { return state_->message ? std::move(state_->message->body) : std::string(); }
+std::string response_reader::take_body() { return std::move(state_->body); }
 std::string_view response_reader::retry_after() const {
     return has_verdict() ? std::string_view(state_->message->retry_after) : std::string_view();
 }

@@ -134,6 +134,39 @@ TEST(response_reader, chunk_extensions_and_trailers_are_read_up_to_a_limit) {
     }
 }
 
+TEST(response_reader, chunks_are_what_the_grammar_allows) {
+    struct row {
+        std::string body;
+        bool complete;
+    };
+    for (auto const& [body, complete] : std::vector<row>{
+             {"0\r\n\r\n", true},
+             {"000\r\n\r\n", true},
+             {"A\r\n0123456789\r\n0\r\n\r\n", true},
+             {"a;x;y=z;q=\"1;2\"\r\n0123456789\r\n0;last\r\n\r\n", true},
+             {"1 \r\nx\r\n0\r\n\r\n", true},
+             {"0\r\nX: y\r\nZ: w\r\n\r\n", true},
+             {"\r\n0\r\n\r\n", false},
+             {";x\r\n\r\n", false},
+             {"0x1\r\nx\r\n0\r\n\r\n", false},
+             {"-1\r\nx\r\n", false},
+             {"1\nx\r\n0\r\n\r\n", false},
+             {"1\rx", false},
+             {"1\r\nxy\r\n", false},
+             {"1\r\nx\n0\r\n\r\n", false},
+             {"0\r\nX: y\n\r\n", false},
+             {"0\r\n\rx", false},
+             {"10000000000000000\r\n", false},
+         }) {
+        for (auto const piece : pieces) {
+            auto r = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body, piece);
+            EXPECT_EQ(r.at(), phase::finished) << body;
+            EXPECT_EQ(r.reusable(), complete) << body;
+            EXPECT_EQ(r.status(), 200);
+        }
+    }
+}
+
 TEST(response_reader, a_body_in_chunks_of_one_byte_is_read_whole) {
     std::string bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     for (int i = 0; i < 4000; ++i)

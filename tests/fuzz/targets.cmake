@@ -8,3 +8,16 @@ klen_fuzzer(signing
           signing/webhook_signer.cpp ${KLEN_FUZZ_BASE}
   LIBRARIES OpenSSL::Crypto
   MODULES klen_signing)
+klen_fuzzer(url
+  SOURCES egress/url.cpp ${KLEN_FUZZ_BASE}
+  LIBRARIES PkgConfig::IDN2
+  MODULES klen_egress)
+klen_fuzzer(address
+  SOURCES egress/address_guard.cpp ${KLEN_FUZZ_BASE}
+  MODULES klen_egress)
+klen_fuzzer(response
+  SOURCES egress/chunked_body.cpp egress/response_reader.cpp
+  MODULES klen_egress)
+klen_fuzzer(retry_after
+  SOURCES policy/retry_after.cpp
+  MODULES klen_policy)
