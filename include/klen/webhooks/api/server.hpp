@@ -27,10 +27,9 @@ struct request {
     std::map<std::string, std::string, std::less<>> parameters;///< from the route: {id}
     std::vector<std::pair<std::string, std::string>> query;    ///< decoded, in order
     std::string body;
-    std::string content_type;
     std::string request_id;
-    std::string authorization; ///< the key as given (Bearer or X-API-Key); empty: none. Never logged.
 
+    /// The first of that name.
     std::optional<std::string_view> query_value(std::string_view name) const;
 };
 
@@ -41,7 +40,7 @@ struct response {
     std::vector<std::pair<std::string, std::string>> headers; ///< Retry-After, Allow, …
 };
 
-/// {"error":code,"message":…} with the contract's code for the status.
+/// {"error":code,"message":…}
 response error_response(int status, std::string_view code, std::string_view message);
 
 /// What a caller is allowed. Made by authentication, seen by handlers.
@@ -56,6 +55,7 @@ struct route {
     method verb{};
     std::string path; ///< "/api/v1/webhooks/{id}"
     std::string permission; ///< "publish", "read", "manage_webhooks", "manage_keys"; empty: no key needed
+    /// Runs on the connection's io thread. What it throws becomes a 500.
     std::function<task<response>(request, caller)> handle;
 };
 
@@ -67,9 +67,9 @@ class authenticator {
 };
 
 struct server_stats {
-    std::uint64_t connections = 0;
-    std::uint64_t requests = 0;
-    std::uint64_t refused_connections = 0;
+    std::uint64_t connections = 0;         ///< open now
+    std::uint64_t requests = 0;            ///< answered since the start
+    std::uint64_t refused_connections = 0; ///< over `connections_max`, since the start
     std::map<int, std::uint64_t> responses_by_status;
 };
 
@@ -87,7 +87,9 @@ class server {
     virtual std::uint16_t port() const = 0;
 
     /// Stops accepting, answers what is under way (with `Connection: close`), closes idle connections; ends when all are
-    /// closed or `until` has come. Idempotent. Await it on the first context.
+    /// closed, or soon after `until` has come, by which time their sockets are closed. Idempotent. Await it on the
+    /// first context while all contexts run, and before the server is destroyed. A handler that is still waiting then
+    /// may go on; its answer is dropped.
     virtual task<void> stop(steady_time until) = 0;
     virtual server_stats stats() const = 0;
 };

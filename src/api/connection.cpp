@@ -1,0 +1,481 @@
+#include "connection.hpp"
+
+#include "credentials.hpp"
+#include "errors.hpp"
+#include "request_target.hpp"
+
+#include "klen/webhooks/base/ids.hpp"
+
+#include <boost/asio/read.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/write.hpp>
+
+#include <algorithm>
+
+namespace klen::webhooks::api {
+
+namespace {
+
+using boost::system::error_code;
+
+/// Room for a whole ordinary request: one read each, not three.
+constexpr std::size_t buffer_bytes = std::size_t{16} << 10;
+/// A body grows by what has come, not by what a Content-Length promises.
+constexpr std::size_t body_step_bytes = std::size_t{64} << 10;
+/// A refused request's body up to this size is read and dropped, so that the connection can go on.
+constexpr std::uint64_t dropped_body_bytes_max = std::uint64_t{64} << 10;
+/// How much, and how long, is read after the last answer: closing at once would reset the connection, and the client
+/// might never see the answer (RFC 9112 §9.6).
+constexpr std::size_t linger_bytes_max = std::size_t{1} << 20;
+constexpr milliseconds linger_timeout{1000};
+
+std::string_view text_of(boost::beast::flat_buffer const& buffer) {
+    auto const data = buffer.data();
+    return {static_cast<char const*>(data.data()), data.size()};
+}
+
+bool takes_json(method verb) { return verb == method::post || verb == method::put || verb == method::patch; }
+
+} // namespace
+
+connection::connection(tcp_socket socket, std::shared_ptr<io_worker> worker)
+    : socket_(std::move(socket)), worker_(std::move(worker)) {}
+
+connection::~connection() { worker_->common().open_connections.fetch_sub(1, std::memory_order_relaxed); }
+
+task<void> connection::run() {
+    io_worker::listing const listed(*worker_, *this);
+    buffer_.reserve(buffer_bytes);
+    bool goes_on = true;
+    while (goes_on)
+        goes_on = co_await serve_one();
+    error_code ignored;
+    socket_.shutdown(tcp_socket::shutdown_send, ignored);
+    socket_.close(ignored);
+}
+
+/// One request from its first byte to its answer. False: the connection is to be closed.
+task<bool> connection::serve_one() {
+    begin_exchange();
+    received how = co_await read_head();
+    if (how == received::nothing)
+        co_return false;
+    auto refusal = how == received::all ? judge_head() : refuse_head(refusal_of(how));
+    if (refusal) {
+        response early = std::move(*refusal);
+        co_return co_await answer_early(std::move(early));
+    }
+    if (body_is_here()) {
+        take_buffered_body();
+    } else {
+        how = co_await read_body();
+        if (how == received::nothing)
+            co_return false;
+    }
+    if (how != received::all) {
+        now_.close = true;
+        response why = refusal_of(how);
+        co_return co_await answer_early(std::move(why));
+    }
+    response answer = co_await call_handler();
+    co_return co_await respond(std::move(answer));
+}
+
+void connection::begin_exchange() {
+    auto fields = std::move(now_.head.fields); // keeps its memory
+    now_ = exchange{};
+    now_.what.verb = method::other; // until it is known
+    now_.head.fields = std::move(fields);
+    scanner_.reset();
+    expired_ = false;
+}
+
+// --- reading
+// -----------------------------------------------------------------------------------------------------------
+
+task<connection::received> connection::read_head() {
+    auto const& config = worker_->common().config;
+    idle_ = true;
+    set_deadline(config.idle_timeout);
+    while (true) {
+        skip_empty_lines();
+        if (idle_ && buffer_.size() > 0) {
+            idle_ = false;
+            set_deadline(config.header_timeout);
+        }
+        auto const found = scanner_.scan(text_of(buffer_));
+        if (found == head_scanner::outcome::bare_line_feed)
+            co_return received::bare_line_feed;
+        if (scanner_.size() > config.header_bytes_max)
+            co_return received::head_too_large;
+        if (found == head_scanner::outcome::complete)
+            co_return received::all;
+        bool const more = co_await read_more();
+        if (!more)
+            co_return lost();
+    }
+}
+
+/// RFC 9112 §2.2: some clients send one after a body.
+void connection::skip_empty_lines() {
+    if (scanner_.size() > 1) // a lone carriage return may be half of one
+        return;
+    scanner_.reset();
+    while (text_of(buffer_).starts_with("\r\n"))
+        buffer_.consume(2);
+}
+
+/// False at the end of what the client sends, after an error, and after the deadline.
+task<bool> connection::read_more() {
+    if (expired_ || (idle_ && worker_->stopping()))
+        co_return false;
+    std::size_t const room = buffer_.capacity() - buffer_.size();
+    auto const space = buffer_.prepare(room > 0 ? room : buffer_bytes);
+    error_code ec;
+    std::size_t const n = co_await socket_.async_read_some(space, asio::redirect_error(use_task, ec));
+    buffer_.commit(n);
+    co_return !ec && n > 0;
+}
+
+connection::received connection::lost() const { return expired_ && !idle_ ? received::timed_out : received::nothing; }
+
+bool connection::body_is_here() const {
+    return !now_.frame.chunked && now_.frame.content_length <= buffer_.size() - scanner_.size();
+}
+
+void connection::take_buffered_body() {
+    buffer_.consume(scanner_.size());
+    auto const size = static_cast<std::size_t>(now_.frame.content_length);
+    now_.what.body.assign(text_of(buffer_).substr(0, size));
+    buffer_.consume(size);
+    now_.body_pending = false;
+}
+
+task<connection::received> connection::read_body() {
+    set_deadline(worker_->common().config.body_timeout);
+    buffer_.consume(scanner_.size());
+    if (now_.frame.expects_continue && buffer_.size() == 0) {
+        bool const invited = co_await invite_body();
+        if (!invited)
+            co_return received::nothing;
+    }
+    received how = received::all;
+    if (now_.frame.chunked)
+        how = co_await read_chunked_body();
+    else
+        how = co_await read_sized_body(static_cast<std::size_t>(now_.frame.content_length));
+    now_.body_pending = how != received::all;
+    co_return how;
+}
+
+task<bool> connection::invite_body() {
+    constexpr std::string_view invitation = "HTTP/1.1 100 Continue\r\n\r\n";
+    error_code ec;
+    co_await asio::async_write(socket_, asio::buffer(invitation), asio::redirect_error(use_task, ec));
+    co_return !ec;
+}
+
+task<connection::received> connection::read_sized_body(std::size_t size) {
+    auto& body = now_.what.body;
+    std::size_t const here = std::min(size, buffer_.size());
+    body.assign(text_of(buffer_).substr(0, here));
+    buffer_.consume(here);
+    while (body.size() < size) {
+        std::size_t const before = body.size();
+        std::size_t const step = std::min(size - before, std::max(before, body_step_bytes));
+        body.resize(before + step);
+        auto const space = asio::buffer(body.data() + before, step);
+        error_code ec;
+        if (!expired_)
+            co_await asio::async_read(socket_, space, asio::redirect_error(use_task, ec));
+        if (expired_)
+            co_return received::timed_out;
+        if (ec)
+            co_return received::nothing;
+    }
+    co_return received::all;
+}
+
+task<connection::received> connection::read_chunked_body() {
+    chunk_decoder decoder(worker_->common().config.body_bytes_max);
+    while (true) {
+        auto const step = decoder.feed(text_of(buffer_), now_.what.body);
+        buffer_.consume(step.used);
+        switch (step.what) {
+        case chunk_decoder::outcome::complete:
+            co_return received::all;
+        case chunk_decoder::outcome::malformed:
+            co_return received::bad_chunks;
+        case chunk_decoder::outcome::trailers:
+            co_return received::trailers;
+        case chunk_decoder::outcome::too_large:
+            co_return received::body_too_large;
+        case chunk_decoder::outcome::need_more:
+            break;
+        }
+        bool const more = co_await read_more();
+        if (!more)
+            co_return lost();
+    }
+}
+
+// --- deciding
+// ----------------------------------------------------------------------------------------------------------
+
+/// The head alone decides most refusals, and it does so before the body is read. Nothing: go on.
+std::optional<response> connection::judge_head() {
+    now_.started = std::chrono::steady_clock::now();
+    auto const raw = text_of(buffer_).substr(0, scanner_.size());
+    if (auto const why = refuse_raw_head(raw))
+        return refuse_head(validation_error("malformed request: " + std::string(*why)));
+    if (auto const why = parse_request_head(raw, now_.head))
+        return refuse_head(validation_error("malformed request: " + *why));
+    if (auto const id = now_.head.find("X-Request-ID"); id && is_sane_request_id(*id))
+        now_.request_id = *id;
+    auto const framed = judge_framing(now_.head);
+    if (auto const* why = std::get_if<std::string_view>(&framed))
+        return refuse_head(validation_error("malformed request: " + std::string(*why)));
+    now_.frame = std::get<framing>(framed);
+    now_.body_pending = now_.frame.has_body();
+    if (now_.request_id.empty())
+        now_.request_id = make_uuid_v7().text();
+    return admit();
+}
+
+/// Where such a request ends is not sure, so nothing after it can be trusted.
+std::optional<response> connection::refuse_head(response why) {
+    now_.close = true;
+    return why;
+}
+
+std::optional<response> connection::admit() {
+    now_.what.verb = parse_method(now_.head.method);
+    if (auto early = find_route())
+        return early;
+    if (auto early = authenticate())
+        return early;
+    return judge_content();
+}
+
+std::optional<response> connection::find_route() {
+    auto target = parse_request_target(now_.head.target);
+    if (!target)
+        return validation_error("the request target is malformed");
+    now_.what.path = std::move(target->path);
+    now_.what.query = std::move(target->query);
+    response options;
+    options.status = 204;
+    if (now_.what.path == "*" && now_.what.verb == method::options) {
+        options.headers.emplace_back("Allow", "GET, HEAD, POST, DELETE, OPTIONS");
+        return options;
+    }
+    auto found = worker_->common().routes.find(now_.what.verb, now_.what.path);
+    if (!found)
+        return not_found("no such path");
+    now_.where = *std::move(found);
+    if (now_.what.verb == method::options) {
+        options.headers.emplace_back("Allow", now_.where.allow);
+        return options;
+    }
+    if (now_.where.handler == nullptr)
+        return method_not_allowed(now_.where.allow);
+    now_.what.parameters = std::move(now_.where.parameters);
+    return std::nullopt;
+}
+
+std::optional<response> connection::authenticate() {
+    std::string const& permission = now_.where.handler->permission;
+    if (permission.empty())
+        return std::nullopt;
+    auto const key = find_key(now_.head);
+    if (!key)
+        return authentication_required();
+    auto who = worker_->common().keys.find(*key);
+    if (!who)
+        return invalid_key();
+    now_.who = *std::move(who);
+    now_.key_id = now_.who.key_id;
+    now_.account_id = now_.who.account_id.value_or("");
+    if (std::ranges::find(now_.who.permissions, permission) == now_.who.permissions.end())
+        return permission_denied("this key lacks the permission " + permission);
+    return std::nullopt;
+}
+
+std::optional<response> connection::judge_content() {
+    auto const& config = worker_->common().config;
+    if (now_.frame.content_length > config.body_bytes_max)
+        return refusal_of(received::body_too_large);
+    if (now_.frame.unknown_expectation)
+        return error_response(417, "expectation_failed", "the only expectation that is met here is 100-continue");
+    if (!now_.frame.has_body() || !takes_json(now_.what.verb))
+        return std::nullopt;
+    if (auto const coding = now_.head.find("Content-Encoding"); coding && !equals_ignoring_case(*coding, "identity"))
+        return unsupported_media_type("Content-Encoding: send the body as it is");
+    if (!is_json_media_type(now_.head.find("Content-Type").value_or("")))
+        return unsupported_media_type("Content-Type: must be application/json");
+    return std::nullopt;
+}
+
+response connection::refusal_of(received how) {
+    auto const& config = worker_->common().config;
+    switch (how) {
+    case received::timed_out:
+        return error_response(408, "request_timeout", "the request did not come in time");
+    case received::bare_line_feed:
+        return validation_error("malformed request: a bare line feed in the head");
+    case received::head_too_large:
+        return error_response(431, "header_too_large",
+                              "the head is longer than " + std::to_string(config.header_bytes_max) + " bytes");
+    case received::body_too_large:
+        now_.close = true;
+        return payload_too_large("the body is longer than " + std::to_string(config.body_bytes_max) + " bytes");
+    case received::bad_chunks:
+        return validation_error("malformed request: the chunked body is malformed");
+    case received::trailers:
+        return validation_error("malformed request: trailers are not accepted");
+    case received::all:
+    case received::nothing:
+        break;
+    }
+    return server_error();
+}
+
+// --- answering
+// ---------------------------------------------------------------------------------------------------------
+
+/// Answers a request whose body was not read.
+task<bool> connection::answer_early(response what) {
+    bool const body_wanted =
+        !now_.frame.expects_continue && !now_.frame.chunked && now_.frame.content_length <= dropped_body_bytes_max;
+    if (now_.body_pending && !now_.close) {
+        now_.close = !body_wanted;
+        if (body_wanted) {
+            bool const dropped = co_await drop_body();
+            now_.close = !dropped;
+        }
+    } else if (!now_.close) {
+        buffer_.consume(scanner_.size());
+    }
+    bool const goes_on = co_await respond(std::move(what));
+    if (now_.close)
+        co_await linger();
+    co_return goes_on;
+}
+
+task<bool> connection::drop_body() {
+    received how = received::all;
+    if (body_is_here())
+        take_buffered_body();
+    else
+        how = co_await read_body();
+    now_.what.body.clear();
+    co_return how == received::all;
+}
+
+task<response> connection::call_handler() {
+    deadline_ = steady_time::max(); // what is behind the handlers has limits of its own
+    now_.what.request_id = now_.request_id;
+    auto const& handler = *now_.where.handler;
+    auto const failed = [this](char const* what) {
+        log::error("a handler failed",
+                   {{"request_id", now_.request_id}, {"http.route", now_.where.pattern}, {"error.message", what}});
+    };
+    request what = std::move(now_.what);
+    now_.what.verb = what.verb;
+    caller who = std::move(now_.who);
+    try {
+        response answer = co_await handler.handle(std::move(what), std::move(who));
+        co_return answer;
+    } catch (boost::system::system_error const& e) {
+        if (worker_->aborting() && e.code() == asio::error::operation_aborted)
+            throw;
+        failed(e.what());
+    } catch (std::exception const& e) {
+        failed(e.what());
+    }
+    co_return server_error();
+}
+
+task<bool> connection::respond(response what) {
+    if (now_.request_id.empty())
+        now_.request_id = make_uuid_v7().text();
+    bool const keep_alive = now_.frame.keep_alive && !now_.close && !worker_->stopping();
+    head_out_.clear();
+    append_response_head(head_out_, what,
+                         {.date = worker_->date(),
+                          .request_id = now_.request_id,
+                          .http_1_0 = now_.head.version == 10,
+                          .keep_alive = keep_alive});
+    bool const bodiless = now_.what.verb == method::head || what.status == 204;
+    std::array<asio::const_buffer, 2> const out = {asio::buffer(head_out_),
+                                                   asio::buffer(what.body.data(), bodiless ? 0 : what.body.size())};
+    record(what.status);
+    expired_ = false;
+    set_deadline(worker_->common().config.body_timeout);
+    error_code ec;
+    co_await asio::async_write(socket_, out, asio::redirect_error(use_task, ec));
+    co_return keep_alive && !ec;
+}
+
+/// Reads what the client is still sending, so that it can read our answer.
+task<void> connection::linger() {
+    error_code ec;
+    socket_.shutdown(tcp_socket::shutdown_send, ec);
+    expired_ = false;
+    set_deadline(linger_timeout);
+    std::size_t dropped = 0;
+    while (!ec && !expired_ && dropped < linger_bytes_max && !worker_->stopping()) {
+        buffer_.clear();
+        auto const space = buffer_.prepare(buffer_bytes);
+        dropped += co_await socket_.async_read_some(space, asio::redirect_error(use_task, ec));
+    }
+}
+
+/// Metrics and the access log. Never a body, a key or a query.
+void connection::record(int status) {
+    worker_->count(status);
+    auto level = log::level::debug;
+    if (status == 503)
+        level = worker_->common().unavailable_lines.allow().write ? log::level::warn : level;
+    else if (status >= 500)
+        level = log::level::warn;
+    if (!log::enabled(level))
+        return;
+    auto const took =
+        now_.started == steady_time{} ? std::chrono::nanoseconds{} : std::chrono::steady_clock::now() - now_.started;
+    log::write(level, "request answered",
+               {{"http.request.method", to_string(now_.what.verb)},
+                {"http.route", now_.where.pattern},
+                {"http.response.status_code", status},
+                {"event.duration", took.count()},
+                {"request_id", now_.request_id},
+                {"key_id", now_.key_id},
+                {"account_id", now_.account_id}});
+}
+
+// --- deadlines and the end
+// ---------------------------------------------------------------------------------------------
+
+void connection::set_deadline(milliseconds from_now) { deadline_ = std::chrono::steady_clock::now() + from_now; }
+
+void connection::check_deadline(steady_time now) {
+    if (now < deadline_)
+        return;
+    deadline_ = steady_time::max();
+    expired_ = true;
+    error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void connection::stop_if_idle() {
+    error_code ignored;
+    if (idle_)
+        socket_.cancel(ignored);
+}
+
+void connection::abort() {
+    error_code ignored;
+    socket_.close(ignored);
+}
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "request_head.hpp"
+
+#include <optional>
+#include <string_view>
+#include <variant>
+
+/// What the fields of a request say about its sender and its content. Pure.
+namespace klen::webhooks::api {
+
+/// The API key: `Authorization: Bearer …` or `X-API-Key: …`. Nothing when there is none, when the scheme is another,
+/// or when the two differ.
+std::optional<std::string_view> find_key(request_head const& head);
+
+/// "application/json", with `charset=utf-8` at most.
+bool is_json_media_type(std::string_view content_type);
+
+/// A request id given by the caller that may go into logs and headers as it is: 1 to 128 of [A-Za-z0-9._:/+=-].
+bool is_sane_request_id(std::string_view text);
+
+} // namespace klen::webhooks::api

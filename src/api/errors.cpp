@@ -1,0 +1,95 @@
+#include "errors.hpp"
+
+#include "klen/webhooks/base/log.hpp"
+#include "klen/webhooks/event/json_body.hpp"
+
+namespace klen::webhooks::api {
+
+namespace {
+
+response with_header(response out, std::string_view name, std::string_view value) {
+    out.headers.emplace_back(name, value);
+    return out;
+}
+
+/// Seconds after which a publisher may well succeed: a batch takes milliseconds, a database restart a few seconds.
+constexpr std::string_view retry_soon = "1";
+
+} // namespace
+
+response error_response(int status, std::string_view code, std::string_view message) {
+    response out;
+    out.status = status;
+    out.body = R"({"error":)";
+    event::append_json_string(out.body, code);
+    out.body += R"(,"message":)";
+    event::append_json_string(out.body, message);
+    out.body += '}';
+    return out;
+}
+
+response validation_error(std::string_view message) { return error_response(400, "validation_error", message); }
+
+response authentication_required() {
+    return with_header(error_response(401, "authentication_required",
+                                      "send a key: Authorization: Bearer klen_…, or X-API-Key: klen_…"),
+                       "WWW-Authenticate", "Bearer");
+}
+
+response invalid_key() {
+    return with_header(error_response(401, "invalid_key", "this key does not exist or was revoked"), "WWW-Authenticate",
+                       R"(Bearer error="invalid_token")");
+}
+
+response permission_denied(std::string_view message) { return error_response(403, "permission_denied", message); }
+
+response not_found(std::string_view message) { return error_response(404, "not_found", message); }
+
+response method_not_allowed(std::string_view allow) {
+    return with_header(error_response(405, "method_not_allowed", "this path takes " + std::string(allow)), "Allow",
+                       allow);
+}
+
+response payload_too_large(std::string_view message) { return error_response(413, "payload_too_large", message); }
+
+response unsupported_media_type(std::string_view message) {
+    return error_response(415, "unsupported_media_type", message);
+}
+
+response rate_limit_exceeded(std::string_view message) {
+    return with_header(error_response(429, "rate_limit_exceeded", message), "Retry-After", retry_soon);
+}
+
+response server_error() {
+    return error_response(500, "server_error", "an error on our side; the request id finds it in the log");
+}
+
+response unavailable(std::string_view message) {
+    return with_header(error_response(503, "unavailable", message), "Retry-After", retry_soon);
+}
+
+response failure_response(failure const& f) {
+    switch (f.kind) {
+    case fault::invalid_argument:
+        return validation_error(f.message);
+    case fault::not_found:
+        return not_found("no such thing in this account");
+    case fault::conflict:
+        return error_response(409, "conflict", f.message);
+    case fault::too_large:
+        return payload_too_large(f.message);
+    case fault::overloaded:
+        return rate_limit_exceeded("too much at once: try again in a moment");
+    case fault::connection_lost:
+    case fault::database_busy:
+        return unavailable("the database cannot be reached now: try again in a moment");
+    case fault::shutting_down:
+        return unavailable("this instance is shutting down: try again");
+    default:
+        break;
+    }
+    log::error("the store failed", {{"fault", to_string(f.kind)}, {"error.message", f.message}});
+    return server_error();
+}
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "klen/webhooks/api/server.hpp"
+#include "klen/webhooks/base/result.hpp"
+
+#include <string_view>
+
+/// The error answers of the contract, one function a kind.
+namespace klen::webhooks::api {
+
+response validation_error(std::string_view message);       ///< 400
+response authentication_required();                        ///< 401
+response invalid_key();                                    ///< 401
+response permission_denied(std::string_view message);      ///< 403
+response not_found(std::string_view message);              ///< 404
+response method_not_allowed(std::string_view allow);       ///< 405
+response payload_too_large(std::string_view message);      ///< 413
+response unsupported_media_type(std::string_view message); ///< 415
+response rate_limit_exceeded(std::string_view message);    ///< 429
+response server_error();                                   ///< 500
+response unavailable(std::string_view message);            ///< 503
+
+/// What the store could not do. Its message is shown only where it was made for the caller.
+response failure_response(failure const& f);
+
+} // namespace klen::webhooks::api

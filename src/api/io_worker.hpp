@@ -1,0 +1,86 @@
+#pragma once
+
+#include "response_head.hpp"
+#include "router.hpp"
+
+#include "klen/webhooks/api/server.hpp"
+#include "klen/webhooks/base/log.hpp"
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace klen::webhooks::api {
+
+class connection;
+
+/// What all connections of one server share.
+struct serving {
+    serving(server_config c, std::vector<route> r, authenticator const& k)
+        : config(std::move(c)), routes(std::move(r)), keys(k) {}
+
+    server_config const config;
+    router const routes;
+    authenticator const& keys;
+    std::atomic<std::uint32_t> open_connections{0};
+    log::throttle unavailable_lines{seconds(1)};
+};
+
+/// One io thread's share of a server: its open connections, the timer that watches their deadlines, its counters. One
+/// timer for all is cheaper than one each, and a deadline may be noticed a little late. On its thread, but for
+/// `counted`.
+class io_worker {
+  public:
+    io_worker(asio::io_context& context, std::shared_ptr<serving> common);
+
+    asio::io_context& context() { return context_; }
+    serving& common() { return *common_; }
+    std::string_view date();
+
+    /// A connection is listed while one of these lives.
+    class listing {
+      public:
+        listing(io_worker& in, connection& what);
+        ~listing();
+        listing(listing const&) = delete;
+        listing& operator=(listing const&) = delete;
+
+      private:
+        io_worker& in_;
+        connection& what_;
+    };
+
+    /// Watches deadlines until `begin_stop`, and then the end of all connections. Spawn once.
+    task<void> watch();
+
+    /// Idle connections are closed, others after their answer, all of them at `until`. `ended` is called when none is
+    /// left, or soon after `until`.
+    void begin_stop(steady_time until, one_shot<bool>::setter ended);
+    bool stopping() const { return stopping_; }
+    bool aborting() const { return aborting_; }
+
+    void count(int status);
+    /// Answers by status. Thread-safe.
+    std::map<int, std::uint64_t> counted() const;
+
+  private:
+    task<void> watch_loop();
+    void check_deadlines(steady_time now);
+    bool is_over(steady_time now);
+
+    asio::io_context& context_;
+    std::shared_ptr<serving> common_;
+    asio::steady_timer timer_;
+    milliseconds period_;
+    date_line date_;
+    std::vector<connection*> open_;
+    std::array<std::atomic<std::uint64_t>, 600> answers_{};
+    bool watching_ = false;
+    bool stopping_ = false;
+    bool aborting_ = false;
+    steady_time until_ = steady_time::max();
+    std::vector<one_shot<bool>::setter> ended_;
+};
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,75 @@
+#include "json_writer.hpp"
+#include "routes.hpp"
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace klen::webhooks::api {
+
+namespace {
+
+response text_response(int status, std::string body) {
+    response out;
+    out.status = status;
+    out.body = std::move(body);
+    out.content_type = "text/plain; charset=utf-8";
+    return out;
+}
+
+/// Asks nothing outside the process: a daemon whose database is gone must not be killed for it, because it holds what
+/// is still to be written.
+task<response> live(services const* with, request, caller) {
+    bool const alive = !with->live || with->live();
+    co_return alive ? text_response(200, "ok\n") : text_response(503, "an io thread does not answer\n");
+}
+
+struct check {
+    std::string_view name;
+    std::string problem; ///< empty: passed
+};
+
+response verbose_response(int status, std::vector<check> const& checks) {
+    json_writer out;
+    out.begin_object().member("status", status == 200 ? "ready" : "not ready");
+    out.key("checks").begin_object();
+    for (auto const& c : checks)
+        out.member(c.name, c.problem.empty() ? "ok" : std::string_view(c.problem));
+    out.end_object().end_object();
+    return {.status = status, .body = out.take(), .headers = {}};
+}
+
+task<response> ready(services const* with, request what, caller) {
+    auto const database = co_await with->store->ping();
+    std::vector<check> checks;
+    checks.push_back({"database", database ? "" : "does not answer"});
+    checks.push_back({"dispatch", with->alive() ? "" : "no committed heartbeat, or an io thread does not answer"});
+    checks.push_back({"lifecycle", with->draining() ? "shutting down" : ""});
+    int status = 200;
+    for (auto const& c : checks)
+        status = c.problem.empty() ? status : 503;
+    if (what.query_value("verbose"))
+        co_return verbose_response(status, checks);
+    co_return text_response(status, status == 200 ? "ready\n" : "not ready; ?verbose says why\n");
+}
+
+task<response> metrics(services const* with, request, caller) {
+    response out;
+    out.body = with->metrics();
+    out.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    co_return out;
+}
+
+} // namespace
+
+std::vector<route> operations_routes(services const& with) {
+    auto const shared = std::make_shared<services const>(with);
+    std::vector<route> out;
+    for (char const* path : {"/livez", "/healthz"})
+        out.push_back(make_route(shared, method::get, path, "", live));
+    out.push_back(make_route(shared, method::get, "/readyz", "", ready));
+    out.push_back(make_route(shared, method::get, "/metrics", "", metrics));
+    return out;
+}
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,226 @@
+#include "klen/webhooks/api/server.hpp"
+
+#include "connection.hpp"
+#include "errors.hpp"
+#include "io_worker.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+
+#include <ctime>
+
+namespace klen::webhooks::api {
+
+namespace {
+
+using asio::ip::tcp;
+using boost::system::error_code;
+
+/// After an error like "too many open files" nothing gets better by trying again at once.
+constexpr milliseconds accept_pause{100};
+
+/// One io thread with the coroutines that run on it.
+struct worker_seat {
+    worker_seat(asio::io_context& context, std::shared_ptr<serving> common)
+        : worker(std::make_shared<io_worker>(context, std::move(common))),
+          connections(context.get_executor(), "connections"), watch(context.get_executor(), "connection watch") {}
+
+    std::shared_ptr<io_worker> worker;
+    task_group connections;
+    task_group watch;
+};
+
+/// Opens, binds and listens; the failure names the address.
+result<tcp::acceptor> listen(asio::io_context& context, std::string const& address, std::uint16_t port) {
+    auto const failed = [&](std::string const& why) {
+        return failure{fault::io, "cannot listen on " + address + " port " + std::to_string(port) + ": " + why};
+    };
+    error_code ec;
+    auto const ip = asio::ip::make_address(address, ec);
+    if (ec)
+        return failed("not an IP address");
+    tcp::endpoint const where(ip, port);
+    tcp::acceptor out(context);
+    out.open(where.protocol(), ec);
+    if (!ec)
+        out.set_option(tcp::acceptor::reuse_address(true), ec); // a restart need not wait for old connections
+    if (!ec)
+        out.bind(where, ec);
+    if (!ec)
+        out.listen(asio::socket_base::max_listen_connections, ec);
+    if (ec)
+        return failed(ec.message());
+    return out;
+}
+
+/// Everything of a server that its coroutines use: they share its ownership.
+class server_core : public std::enable_shared_from_this<server_core> {
+  public:
+    server_core(std::vector<asio::io_context*> const& contexts, std::shared_ptr<serving> common, tcp::acceptor acceptor)
+        : common_(std::move(common)), acceptor_(std::move(acceptor)), pause_(*contexts.front()),
+          accepting_(contexts.front()->get_executor(), "accept") {
+        for (asio::io_context* context : contexts)
+            seats_.push_back(std::make_unique<worker_seat>(*context, common_));
+    }
+
+    std::uint16_t port() const {
+        error_code ec;
+        return acceptor_.local_endpoint(ec).port();
+    }
+
+    void start();
+    task<void> stop(steady_time until);
+    server_stats stats() const;
+
+  private:
+    task<void> accept_all();
+    task<void> survive_accept_error(error_code why);
+    void admit(tcp_socket socket, worker_seat& to);
+    void turn_away(tcp_socket socket);
+
+    std::shared_ptr<serving> common_;
+    tcp::acceptor acceptor_;
+    asio::steady_timer pause_;
+    task_group accepting_;
+    std::vector<std::unique_ptr<worker_seat>> seats_;
+    std::atomic<std::uint64_t> turned_away_{0};
+    log::throttle accept_lines_{seconds(10)};
+    log::throttle full_lines_{seconds(10)};
+    date_line date_;
+};
+
+void server_core::start() {
+    auto self = shared_from_this();
+    for (auto& seat : seats_) {
+        auto begin = [self, s = seat.get()] { s->watch.spawn([w = s->worker] { return w->watch(); }); };
+        asio::post(seat->worker->context(), std::move(begin));
+    }
+    auto begin = [self] { self->accepting_.spawn([self] { return self->accept_all(); }); };
+    asio::post(seats_.front()->worker->context(), std::move(begin));
+}
+
+task<void> server_core::accept_all() {
+    for (std::size_t turn = 0;; ++turn) {
+        worker_seat& to = *seats_[turn % seats_.size()];
+        tcp_socket socket(to.worker->context());
+        error_code ec;
+        co_await acceptor_.async_accept(socket, asio::redirect_error(use_task, ec));
+        if (accepting_.cancelled())
+            co_return;
+        if (ec)
+            co_await survive_accept_error(ec);
+        else
+            admit(std::move(socket), to);
+    }
+}
+
+task<void> server_core::survive_accept_error(error_code why) {
+    if (why == asio::error::connection_aborted)
+        co_return; // that client has gone; the next may be waiting
+    if (auto const line = accept_lines_.allow(); line.write)
+        log::warn("accepting connections failed", {{"error.message", why.message()}, {"held_back", line.held_back}});
+    error_code ignored;
+    pause_.expires_after(accept_pause);
+    co_await pause_.async_wait(asio::redirect_error(use_task, ignored));
+}
+
+void server_core::admit(tcp_socket socket, worker_seat& to) {
+    auto& open = common_->open_connections;
+    if (open.fetch_add(1, std::memory_order_relaxed) >= common_->config.connections_max) {
+        open.fetch_sub(1, std::memory_order_relaxed);
+        turn_away(std::move(socket));
+        return;
+    }
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    auto made = std::make_shared<connection>(std::move(socket), to.worker);
+    auto begin = [self = shared_from_this(), seat = &to, made = std::move(made)] {
+        seat->connections.spawn([made] { return made->run(); });
+    };
+    asio::post(to.worker->context(), std::move(begin));
+}
+
+/// One write and one read that cannot block: whoever is over the limit costs no memory and no coroutine.
+void server_core::turn_away(tcp_socket socket) {
+    turned_away_.fetch_add(1, std::memory_order_relaxed);
+    if (auto const line = full_lines_.allow(); line.write)
+        log::warn("connection refused: too many are open",
+                  {{"connections_max", common_->config.connections_max}, {"held_back", line.held_back}});
+    auto const answer = unavailable("too many connections: try again in a moment");
+    std::string out;
+    std::string const id = make_uuid_v7().text();
+    append_response_head(out, answer, {.date = date_.at(std::time(nullptr)), .request_id = id, .keep_alive = false});
+    out += answer.body;
+    error_code ec;
+    socket.non_blocking(true, ec);
+    socket.write_some(asio::buffer(out), ec);
+    socket.shutdown(tcp_socket::shutdown_send, ec);
+    std::array<char, 4096> request{}; // what is unread at close would reset the connection before the answer is read
+    socket.read_some(asio::buffer(request), ec);
+}
+
+task<void> server_core::stop(steady_time until) {
+    auto const self = shared_from_this();
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+    accepting_.cancel();
+    co_await accepting_.wait_empty();
+    std::vector<one_shot<bool>> ended(seats_.size());
+    for (std::size_t i = 0; i < seats_.size(); ++i) {
+        auto begin = [worker = seats_[i]->worker, until, set = ended[i].set()] { worker->begin_stop(until, set); };
+        asio::post(seats_[i]->worker->context(), std::move(begin));
+    }
+    for (auto const& one : ended)
+        co_await one.wait();
+}
+
+server_stats server_core::stats() const {
+    server_stats out;
+    out.connections = common_->open_connections.load(std::memory_order_relaxed);
+    out.refused_connections = turned_away_.load(std::memory_order_relaxed);
+    for (auto const& seat : seats_) {
+        for (auto const& [status, n] : seat->worker->counted()) {
+            out.responses_by_status[status] += n;
+            out.requests += n;
+        }
+    }
+    return out;
+}
+
+class http_server final : public server {
+  public:
+    explicit http_server(std::shared_ptr<server_core> core) : core_(std::move(core)), port_(core_->port()) {}
+
+    void start() override { core_->start(); }
+    std::uint16_t port() const override { return port_; }
+    task<void> stop(steady_time until) override { return core_->stop(until); }
+    server_stats stats() const override { return core_->stats(); }
+
+  private:
+    std::shared_ptr<server_core> core_;
+    std::uint16_t port_;
+};
+
+} // namespace
+
+std::optional<std::string_view> request::query_value(std::string_view name) const {
+    for (auto const& [known, value] : query)
+        if (known == name)
+            return value;
+    return std::nullopt;
+}
+
+result<std::unique_ptr<server>> server::create(std::vector<asio::io_context*> contexts, server_config config,
+                                               std::string address, std::uint16_t port, std::vector<route> routes,
+                                               authenticator const& keys) {
+    auto acceptor = listen(*contexts.front(), address, port);
+    if (!acceptor)
+        return acceptor.error();
+    auto common = std::make_shared<serving>(std::move(config), std::move(routes), keys);
+    auto core = std::make_shared<server_core>(contexts, std::move(common), std::move(*acceptor));
+    return std::make_unique<http_server>(std::move(core));
+}
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,196 @@
+#include "webhook_input.hpp"
+
+#include "json_input.hpp"
+#include "request_head.hpp"
+
+#include "klen/webhooks/dispatch/delivery_headers.hpp"
+#include "klen/webhooks/event/event_types.hpp"
+
+#include <boost/asio/ip/address.hpp>
+
+#include <algorithm>
+
+namespace klen::webhooks::api {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t subscriptions_max = 100;
+constexpr std::size_t headers_max = 20;
+constexpr std::size_t headers_bytes_max = 4096;
+constexpr std::size_t metadata_bytes_max = 4096;
+constexpr int rate_max = 1'000'000;
+constexpr int concurrency_max = 10'000;
+
+std::string_view view(json::string const& text) { return {text.data(), text.size()}; }
+std::string_view view(json::string_view text) { return {text.data(), text.size()}; }
+
+/// As an attempt would say it: one text for every refused range, so that nobody can map a network by it.
+constexpr std::string_view address_refused =
+    "The URL leads to an address that is not allowed. Webhooks are sent to public addresses only.";
+
+std::string read_url(object_reader& in, problem_list& problems, webhook_rules const& rules) {
+    auto const given = in.required_text("url", {.characters_min = 1, .characters_max = 2048});
+    if (!given)
+        return {};
+    auto const parsed = egress::parse_target(*given, rules.urls);
+    if (!parsed) {
+        problems.add("", parsed.error().message); // it begins with "url: "
+        return {};
+    }
+    if (parsed->host_is_address) {
+        boost::system::error_code ec;
+        auto const address = boost::asio::ip::make_address(parsed->host, ec);
+        if (ec || !rules.addresses->allows(address)) {
+            problems.add("url", address_refused);
+            return {};
+        }
+    }
+    return parsed->url;
+}
+
+std::string known_types(intake::event_catalogue const& catalogue) {
+    constexpr std::size_t shown_max = 50;
+    auto const names = catalogue.names();
+    std::string out;
+    for (std::size_t i = 0; i < std::min(names.size(), shown_max); ++i)
+        out.append(i == 0 ? "" : ", ").append(names[i]);
+    return out + (names.size() > shown_max ? ", … (GET /api/v1/event-types lists all)" : "");
+}
+
+/// What is wrong with one pattern; empty: nothing.
+std::string judge_pattern(json::value const& given, std::vector<std::string> const& before,
+                          webhook_rules const& rules) {
+    if (!given.is_string())
+        return "must be a string";
+    auto const pattern = view(given.get_string());
+    if (!event::is_event_pattern(pattern))
+        return "must be an event type, such as call.ended, or call.*, or *";
+    if (!rules.allow_unknown_event_types && !rules.catalogue->knows_pattern(pattern))
+        return "\"" + std::string(pattern) + "\" is not in the catalogue, which has " + known_types(*rules.catalogue);
+    if (std::ranges::find(before, pattern) != before.end())
+        return "is there twice";
+    return {};
+}
+
+std::vector<std::string> read_subscriptions(object_reader& in, problem_list& problems, webhook_rules const& rules) {
+    auto const* given = in.require("subscribed_events");
+    if (given == nullptr)
+        return {};
+    auto const* list = given->if_array();
+    if (list == nullptr || list->empty() || list->size() > subscriptions_max) {
+        problems.add("subscribed_events", "must be an array of 1 to " + std::to_string(subscriptions_max) +
+                                              " event types, such as [\"call.ended\", \"calendar.*\"]");
+        return {};
+    }
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        if (auto const wrong = judge_pattern((*list)[i], out, rules); !wrong.empty())
+            problems.add("subscribed_events[" + std::to_string(i) + "]", wrong);
+        else
+            out.emplace_back(view((*list)[i].get_string()));
+    }
+    return out;
+}
+
+bool is_token_character(char c) {
+    constexpr std::string_view signs = "!#$%&'*+-.^_`|~";
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           signs.find(c) != std::string_view::npos;
+}
+
+/// RFC 9110 §5.6.2
+bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_character); }
+
+/// RFC 9110 §5.5, without obs-text, and without white space at the ends, which a receiver would drop.
+bool is_field_value(std::string_view text) {
+    auto const is_space = [](char c) { return c == ' ' || c == '\t'; };
+    if (!text.empty() && (is_space(text.front()) || is_space(text.back())))
+        return false;
+    return std::ranges::all_of(text, [&](char c) { return is_space(c) || (c > 0x20 && c < 0x7f); });
+}
+
+using header_list = std::vector<std::pair<std::string, std::string>>;
+
+/// What is wrong with one header; empty: nothing.
+std::string judge_header(std::string_view name, json::value const& value, header_list const& before,
+                         std::string_view prefix) {
+    if (!is_token(name))
+        return "is no header name: it may have letters, digits and !#$%&'*+-.^_`|~";
+    if (dispatch::is_reserved_header(name, prefix))
+        return "is reserved: deliveries set it themselves";
+    if (std::ranges::any_of(before, [&](auto const& h) { return equals_ignoring_case(h.first, name); }))
+        return "is there twice";
+    if (!value.is_string())
+        return "must be a string";
+    if (!is_field_value(view(value.get_string())))
+        return "may have visible ASCII characters, with spaces between them only";
+    return {};
+}
+
+header_list read_headers(object_reader& in, problem_list& problems, std::string_view prefix) {
+    auto const* given = in.object("headers");
+    if (given == nullptr)
+        return {};
+    if (given->size() > headers_max) {
+        problems.add("headers", "at most " + std::to_string(headers_max) + " are allowed");
+        return {};
+    }
+    header_list out;
+    std::size_t bytes = 0;
+    for (auto const& member : *given) {
+        auto const name = view(member.key());
+        if (auto const wrong = judge_header(name, member.value(), out, prefix); !wrong.empty()) {
+            problems.add(is_token(name) && name.size() <= 64 ? "headers." + std::string(name) : "headers", wrong);
+            continue;
+        }
+        out.emplace_back(name, view(member.value().get_string()));
+        bytes += out.back().first.size() + out.back().second.size() + 4; // ": " and CRLF
+    }
+    if (bytes > headers_bytes_max)
+        problems.add("headers", "are longer than " + std::to_string(headers_bytes_max) + " bytes in all");
+    return out;
+}
+
+std::string read_metadata(object_reader& in, problem_list& problems, parsed_object const& whole) {
+    auto const* given = in.find("metadata");
+    if (given == nullptr)
+        return "{}";
+    auto const text = whole.raw_member("metadata");
+    if (!given->is_object() || text.size() > metadata_bytes_max)
+        problems.add("metadata", "must be an object of at most " + std::to_string(metadata_bytes_max) + " bytes");
+    else if (holds_nul(*given))
+        problems.add("metadata", "must not contain U+0000");
+    return std::string(text);
+}
+
+} // namespace
+
+std::variant<webhook_draft, std::string> read_webhook(std::string_view body, webhook_rules const& rules) {
+    auto parsed = parse_json_object(body);
+    if (auto* broken = std::get_if<std::string>(&parsed))
+        return std::move(*broken);
+    auto const& whole = std::get<parsed_object>(parsed);
+    problem_list problems;
+    object_reader in(whole.members, problems);
+    webhook_draft out;
+    auto& w = out.row;
+    w.name = in.required_text("name", {.characters_min = 1, .characters_max = 200}).value_or("");
+    w.url = read_url(in, problems, rules);
+    w.subscribed_events = read_subscriptions(in, problems, rules);
+    w.description =
+        in.text("description", {.characters_min = 0, .characters_max = 2000, .may_have_lines = true}).value_or("");
+    w.headers = read_headers(in, problems, rules.header_prefix);
+    w.metadata = read_metadata(in, problems, whole);
+    w.enabled = in.boolean("enabled").value_or(true);
+    w.max_rate_per_second = in.integer("max_rate_per_second", 1, rate_max);
+    w.max_concurrency = in.integer("max_concurrency", 1, concurrency_max);
+    out.account_id = in.text("account_id", {.characters_min = 1, .characters_max = 128});
+    in.refuse_others();
+    if (!problems.empty())
+        return problems.text();
+    return out;
+}
+
+} // namespace klen::webhooks::api

@@ -1,0 +1,137 @@
+// Slow, large and many.
+#include "api/raw_client.hpp"
+#include "api/running_server.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace klen::webhooks {
+namespace {
+
+using namespace testing_support;
+
+constexpr char const* hello = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+
+server_config impatient() {
+    auto out = running_server::quick_limits();
+    out.header_timeout = out.body_timeout = out.idle_timeout = milliseconds(100);
+    return out;
+}
+
+TEST(server_limits, a_slow_head_times_out_however_steadily_it_comes) {
+    auto config = impatient();
+    config.idle_timeout = milliseconds(10'000);
+    running_server server(sample_routes(), config);
+    raw_client client(server.port());
+    auto const begun = std::chrono::steady_clock::now();
+    client.send("GET /hello HTTP/1.1\r\nX: ");
+    while (client.silent_for(10) && std::chrono::steady_clock::now() - begun < seconds(8))
+        client.send("x");
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(5));
+    EXPECT_EQ(client.receive().status, 408);
+}
+
+TEST(server_limits, a_slow_body_times_out) {
+    running_server server(sample_routes(), impatient());
+    for (char const* framing : {"Content-Length: 10\r\n\r\n12345", "Content-Length: 100000\r\n\r\n12345",
+                                "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"}) {
+        raw_client client(server.port());
+        auto const got = client.exchange(
+            std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n") + framing);
+        EXPECT_EQ(got.status, 408) << framing;
+        EXPECT_EQ(got.header("Connection"), "close");
+    }
+}
+
+TEST(server_limits, an_idle_connection_is_closed_without_a_word) {
+    running_server server(sample_routes(), impatient());
+    raw_client fresh(server.port());
+    raw_client used(server.port());
+    EXPECT_EQ(used.exchange(hello).status, 200);
+    EXPECT_TRUE(fresh.ended());
+    EXPECT_TRUE(used.ended());
+}
+
+TEST(server_limits, a_head_over_the_limit_is_a_431) {
+    running_server server(sample_routes());
+    std::string const fits = "GET /hello HTTP/1.1\r\nHost: a\r\nX: ";
+    raw_client good(server.port());
+    EXPECT_EQ(good.exchange(fits + std::string(1024 - fits.size() - 4, 'x') + "\r\n\r\n").status, 200);
+    for (std::string const& head : {fits + std::string(1025 - fits.size() - 4, 'x') + "\r\n\r\n",
+                                    fits + std::string(100'000, 'x'), fits + std::string(2000, 'x')}) {
+        raw_client bad(server.port());
+        auto const got = bad.exchange(head);
+        EXPECT_EQ(got.status, 431);
+        EXPECT_EQ(got.header("Connection"), "close");
+    }
+}
+
+TEST(server_limits, a_body_over_the_limit_is_a_413_before_it_is_read) {
+    running_server server(sample_routes());
+    raw_client announced(server.port());
+    auto const got = announced.exchange("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                                        "Content-Length: 200001\r\n\r\n");
+    EXPECT_EQ(got.status, 413);
+    EXPECT_EQ(got.header("Connection"), "close");
+    announced.shut_down_sending();
+    EXPECT_TRUE(announced.ended());
+    raw_client at_the_limit(server.port());
+    EXPECT_EQ(at_the_limit.exchange(post_echo(std::string(200'000, 'x'))).status, 200);
+}
+
+TEST(server_limits, a_client_that_sends_a_body_over_the_limit_all_the_same_sees_the_413) {
+    running_server server(sample_routes());
+    raw_client client(server.port());
+    client.send(post_echo(std::string(500'000, 'x')));
+    EXPECT_EQ(client.receive().status, 413);
+}
+
+TEST(server_limits, chunks_over_the_limit_are_a_413) {
+    running_server server(sample_routes());
+    raw_client client(server.port());
+    std::string chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                          "Transfer-Encoding: chunked\r\n\r\n";
+    for (int i = 0; i < 41; ++i)
+        chunked += "1388\r\n" + std::string(5000, 'x') + "\r\n";
+    client.send(chunked);
+    EXPECT_EQ(client.receive().status, 413);
+}
+
+TEST(server_limits, connections_over_the_limit_are_told_and_others_are_not_disturbed) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 2;
+    running_server server(sample_routes(), config);
+    auto first = std::make_unique<raw_client>(server.port());
+    raw_client second(server.port());
+    EXPECT_EQ(first->exchange(hello).status, 200);
+    EXPECT_EQ(second.exchange(hello).status, 200);
+    raw_client third(server.port());
+    auto const got = third.receive();
+    EXPECT_EQ(got.status, 503);
+    EXPECT_TRUE(got.header("Retry-After"));
+    EXPECT_TRUE(third.ended());
+    EXPECT_EQ(server.stats().refused_connections, 1U);
+    EXPECT_EQ(second.exchange(hello).status, 200);
+    EXPECT_EQ(first->exchange("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 200);
+    EXPECT_TRUE(first->ended());
+    while (server.stats().connections > 1) // counted out a moment after the client sees the end
+        std::this_thread::yield();
+    raw_client fourth(server.port());
+    EXPECT_EQ(fourth.exchange(hello).status, 200);
+}
+
+TEST(server_limits, a_client_that_vanishes_costs_nothing) {
+    running_server server(sample_routes());
+    for (char const* bytes : {"", "GET /he",
+                              "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                              "Content-Length: 10\r\n\r\n123"}) {
+        raw_client client(server.port());
+        client.send(bytes);
+    }
+    while (server.stats().connections > 0)
+        std::this_thread::yield();
+    EXPECT_EQ(server.stats().requests, 0U);
+}
+
+} // namespace
+} // namespace klen::webhooks

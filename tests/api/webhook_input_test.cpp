@@ -1,0 +1,152 @@
+#include "api/webhook_input.hpp"
+
+#include "egress/attempt_text.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace klen::webhooks::api {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+
+struct webhook_input : testing::Test {
+    std::variant<webhook_draft, std::string> read(std::string_view body) { return read_webhook(body, rules); }
+    webhook_draft good(std::string_view body) {
+        auto out = read(body);
+        if (auto const* wrong = std::get_if<std::string>(&out)) {
+            ADD_FAILURE() << *wrong;
+            return {};
+        }
+        return std::get<webhook_draft>(out);
+    }
+    std::string bad(std::string_view body) {
+        auto out = read(body);
+        return std::holds_alternative<std::string>(out) ? std::get<std::string>(out) : "";
+    }
+    /// With the required members, and these.
+    static std::string with(std::string const& members) {
+        return R"({"name":"n","url":"https://example.com/h","subscribed_events":["*"])" +
+               (members.empty() ? "" : "," + members) + "}";
+    }
+
+    egress::address_guard guard = egress::address_guard::create({}, {}).value();
+    intake::event_catalogue catalogue{{}};
+    webhook_rules rules{.urls = {},
+                        .addresses = &guard,
+                        .catalogue = &catalogue,
+                        .allow_unknown_event_types = false,
+                        .header_prefix = "X-Klen-"};
+};
+
+TEST_F(webhook_input, everything_that_was_given_is_read) {
+    auto const draft =
+        good(R"({"name":"Ä","url":"https://Example.COM:443/h?x=1","subscribed_events":["call.*","calendar.created"],
+        "description":"two\nlines","headers":{"X-Shop":"a b","Authorization":"Basic eA=="},
+        "metadata":{"n":12345678901234567890},"enabled":false,"max_rate_per_second":5,"max_concurrency":2,"account_id":"a"})");
+    auto const& w = draft.row;
+    EXPECT_EQ(w.name, "Ä");
+    EXPECT_EQ(w.url, "https://example.com/h?x=1");
+    EXPECT_THAT(w.subscribed_events, ElementsAre("call.*", "calendar.created"));
+    EXPECT_EQ(w.description, "two\nlines");
+    EXPECT_THAT(w.headers, ElementsAre(Pair("X-Shop", "a b"), Pair("Authorization", "Basic eA==")));
+    EXPECT_EQ(w.metadata, R"({"n":12345678901234567890})");
+    EXPECT_FALSE(w.enabled);
+    EXPECT_EQ(w.max_rate_per_second, 5);
+    EXPECT_EQ(w.max_concurrency, 2);
+    EXPECT_EQ(draft.account_id, "a");
+}
+
+TEST_F(webhook_input, what_is_not_given_has_its_default) {
+    auto const draft = good(with(R"("description":null,"headers":null)"));
+    EXPECT_TRUE(draft.row.enabled);
+    EXPECT_EQ(draft.row.metadata, "{}");
+    EXPECT_TRUE(draft.row.headers.empty());
+    EXPECT_FALSE(draft.row.max_concurrency);
+    EXPECT_FALSE(draft.account_id);
+}
+
+TEST_F(webhook_input, all_wrong_fields_are_named_in_one_message) {
+    auto const message =
+        bad(R"({"url":"ftp://x","subscribed_events":[],"enabled":1,"max_concurrency":0,"secert":"x"})");
+    for (char const* field : {"name: is missing", "url: ", "subscribed_events: ", "enabled: ", "max_concurrency: ",
+                              "secert: there is no such field"})
+        EXPECT_THAT(message, HasSubstr(field));
+}
+
+TEST_F(webhook_input, each_wrong_value_is_named) {
+    std::string many = R"("call.ended")";
+    for (int i = 0; i < 100; ++i)
+        many += R"(,"call.ended")";
+    std::string headers;
+    for (int i = 0; i < 21; ++i)
+        headers += (i == 0 ? "\"X-" : ",\"X-") + std::to_string(i) + R"(":"v")";
+    struct wrong {
+        std::string body;
+        char const* message;
+    };
+    for (auto const& [body, message] : {
+             wrong{with(R"("name":"a")"), "duplicate key"},
+             wrong{R"({"name":"","url":"https://example.com","subscribed_events":["*"]})", "name: must be 1 to 200"},
+             wrong{R"({"name":"a\u0000","url":"https://example.com","subscribed_events":["*"]})", "name: must not"},
+             wrong{R"({"name":"a","url":7,"subscribed_events":["*"]})", "url: must be a string"},
+             wrong{R"({"name":"a","url":"http://example.com","subscribed_events":["*"]})", "url: "},
+             wrong{R"({"name":"a","url":"https://u:p@example.com","subscribed_events":["*"]})", "url: "},
+             wrong{R"({"name":"a","url":"https://localhost/","subscribed_events":["*"]})", "url: "},
+             wrong{R"({"name":"a","url":"https://127.0.0.1/","subscribed_events":["*"]})", "url: The URL leads to"},
+             wrong{R"({"name":"a","url":"https://[::ffff:10.0.0.1]/","subscribed_events":["*"]})", "url: "},
+             wrong{R"({"name":"a","url":"https://169.254.169.254/","subscribed_events":["*"]})", "url: The URL leads"},
+             wrong{R"({"name":"a","url":"https://example.com","subscribed_events":"*"})", "subscribed_events: "},
+             wrong{R"({"name":"a","url":"https://example.com","subscribed_events":["call.endet"]})", "call.ended"},
+             wrong{R"({"name":"a","url":"https://example.com","subscribed_events":["cal.*"]})", "subscribed_events[0]"},
+             wrong{R"({"name":"a","url":"https://example.com","subscribed_events":["call.ended","call.ended"]})",
+                   "subscribed_events[1]: is there twice"},
+             wrong{R"({"name":"a","url":"https://example.com","subscribed_events":["*",7]})", "subscribed_events[1]"},
+             wrong{R"({"name":"a","url":"https://example.com","subscribed_events":[)" + many + "]}", "1 to 100"},
+             wrong{with(R"("description":")" + std::string(2001, 'x') + "\""), "description: "},
+             wrong{with(R"("headers":[])"), "headers: must be an object"},
+             wrong{with(R"("headers":{)" + headers + "}"), "headers: at most 20"},
+             wrong{with(R"("headers":{"X-A":")" + std::string(4096, 'x') + "\"}"), "headers: are longer"},
+             wrong{with(R"("headers":{"X A":"b"})"), "headers: is no header name"},
+             wrong{with(R"("headers":{"":"b"})"), "headers: is no header name"},
+             wrong{with(R"("headers":{"X-A":7})"), "headers.X-A: must be a string"},
+             wrong{with(R"("headers":{"X-A":"b\r\nHost: evil"})"), "headers.X-A: may have visible"},
+             wrong{with(R"("headers":{"X-A":"\u0000"})"), "headers.X-A: "},
+             wrong{with(R"("headers":{"X-A":"ä"})"), "headers.X-A: "},
+             wrong{with(R"("headers":{"X-A":" b"})"), "headers.X-A: "},
+             wrong{with(R"("headers":{"X-A":"b","x-a":"c"})"), "headers.x-a: is there twice"},
+             wrong{with(R"("headers":{"host":"b"})"), "headers.host: is reserved"},
+             wrong{with(R"("headers":{"Content-Length":"7"})"), "headers.Content-Length: is reserved"},
+             wrong{with(R"("headers":{"x-klen-signature":"7"})"), "is reserved"},
+             wrong{with(R"("headers":{"webhook-id":"7"})"), "is reserved"},
+             wrong{with(R"("metadata":[])"), "metadata: must be an object"},
+             wrong{with(R"("metadata":{"a":")" + std::string(4096, 'x') + "\"}"), "metadata: "},
+             wrong{with(R"("metadata":{"a":{"b":["\u0000"]}})"), "metadata: must not contain U+0000"},
+             wrong{with(R"("max_rate_per_second":0)"), "max_rate_per_second: "},
+             wrong{with(R"("max_rate_per_second":1.5)"), "max_rate_per_second: "},
+             wrong{with(R"("max_concurrency":10001)"), "max_concurrency: "},
+             wrong{with(R"("secret":"whsec_x")"), "secret: there is no such field"},
+         })
+        EXPECT_THAT(bad(body), HasSubstr(message)) << body;
+}
+
+TEST_F(webhook_input, a_refused_address_is_explained_as_at_delivery) {
+    auto const message = bad(R"({"name":"a","url":"https://10.0.0.1/","subscribed_events":["*"]})");
+    EXPECT_EQ(message, "url: " + egress::address_not_allowed().message);
+}
+
+TEST_F(webhook_input, an_allowed_range_may_be_named) {
+    guard = egress::address_guard::create({"127.0.0.0/8"}, {}).value();
+    good(R"({"name":"a","url":"https://127.0.0.1/","subscribed_events":["*"]})");
+}
+
+TEST_F(webhook_input, unknown_event_types_may_be_named_when_config_says_so) {
+    rules.allow_unknown_event_types = true;
+    good(R"({"name":"a","url":"https://example.com","subscribed_events":["fax.arrived","sms.*"]})");
+    EXPECT_NE(bad(R"({"name":"a","url":"https://example.com","subscribed_events":["Fax"]})"), "");
+}
+
+} // namespace
+} // namespace klen::webhooks::api
