@@ -106,6 +106,8 @@ attempt_result answered(response_reader& reader) {
     if (policy::is_success(out.status))
         return out;
     out.error = error_class::http_status;
+    if (out.status == 429 || out.status == 503)
+        out.retry_after = policy::parse_retry_after(reader.retry_after(), std::chrono::system_clock::now());
     auto const status = std::to_string(out.status);
     if (out.status / 100 == 3)
         out.message = "The receiver answered with a redirect (status " + status +

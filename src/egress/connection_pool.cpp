@@ -38,6 +38,7 @@ void connection_pool::put(std::string const& key, connection_ptr which, std::chr
         close_and_drop(idle_.begin());
     idle_.push_back({key, std::move(which), std::chrono::steady_clock::now() + idle_max});
     by_key_[key].push_back(std::prev(idle_.end()));
+    publish_size();
     sweep();
 }
 
@@ -48,6 +49,7 @@ void connection_pool::stop() {
         e.which->close();
     by_key_.clear();
     idle_.clear();
+    publish_size();
 }
 
 void connection_pool::drop(entries::iterator which) {
@@ -56,6 +58,7 @@ void connection_pool::drop(entries::iterator which) {
     if (at->second.empty())
         by_key_.erase(at);
     idle_.erase(which);
+    publish_size();
 }
 
 /// Closes what has been idle for too long, again and again while there is anything.

@@ -2,6 +2,7 @@
 
 #include "egress/connection.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <list>
 #include <memory>
@@ -12,8 +13,8 @@
 namespace klen::webhooks::egress {
 
 /// Idle connections, by account and origin. The one that was used last is taken first, so that few are kept busy and
-/// the rest time out. At a limit the one that has been idle for longest is closed. All members on its executor; made by
-/// `make_shared`.
+/// the rest time out. At a limit the one that has been idle for longest is closed. All members but `size` on its
+/// executor; made by `make_shared`.
 class connection_pool : public std::enable_shared_from_this<connection_pool> {
   public:
     struct limits {
@@ -27,7 +28,8 @@ class connection_pool : public std::enable_shared_from_this<connection_pool> {
     void put(std::string const& key, connection_ptr which, std::chrono::milliseconds idle_max);
     /// Closes all and keeps none from now on.
     void stop();
-    std::size_t size() const { return idle_.size(); }
+    /// From any thread.
+    std::size_t size() const { return size_.load(std::memory_order_relaxed); }
 
   private:
     struct entry {
@@ -38,12 +40,14 @@ class connection_pool : public std::enable_shared_from_this<connection_pool> {
     using entries = std::list<entry>;
 
     void drop(entries::iterator which);
+    void publish_size() { size_.store(idle_.size(), std::memory_order_relaxed); }
     void sweep();
 
     limits limits_;
     bool stopped_ = false;
     entries idle_; ///< idle for longest first
     std::unordered_map<std::string, std::vector<entries::iterator>> by_key_;
+    std::atomic<std::size_t> size_{0};
     asio::steady_timer sweep_timer_;
     bool sweep_armed_ = false;
 };

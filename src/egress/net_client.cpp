@@ -3,7 +3,6 @@
 #include "egress/connection_pool.hpp"
 #include "egress/resolver.hpp"
 #include "egress/tls_support.hpp"
-#include "klen/webhooks/policy/verdict.hpp"
 
 #include <boost/system/system_error.hpp>
 
@@ -33,7 +32,6 @@ struct counters {
     std::atomic<std::uint64_t> connections_reused{0};
     std::atomic<std::uint64_t> reused_connection_died{0};
     std::atomic<std::uint64_t> tls_sessions_resumed{0};
-    std::atomic<std::uint64_t> idle_connections{0};
 };
 
 void count(std::atomic<std::uint64_t>& which) { which.fetch_add(1, std::memory_order_relaxed); }
@@ -89,6 +87,30 @@ struct sent {
     bool died_unanswered = false; ///< the connection ended before the first byte of an answer
 };
 
+/// Who is inside, so that stopping can wait for the last one. Shared, because frames of posts that are dropped with
+/// their io_context may outlive the client.
+struct attendance {
+    std::size_t under_way = 0;
+    std::vector<std::function<void()>> waiting;
+};
+
+/// Counts a post for as long as it lives, however it ends.
+class presence {
+  public:
+    explicit presence(std::shared_ptr<attendance> where) : where_(std::move(where)) { ++where_->under_way; }
+    ~presence() {
+        if (--where_->under_way > 0)
+            return;
+        for (auto const& wake : std::exchange(where_->waiting, {}))
+            wake();
+    }
+    presence(presence const&) = delete;
+    presence& operator=(presence const&) = delete;
+
+  private:
+    std::shared_ptr<attendance> where_;
+};
+
 class net_client_impl final : public net_client {
   public:
     net_client_impl(executor ex, client_context_ptr context)
@@ -104,21 +126,6 @@ class net_client_impl final : public net_client {
     client_stats stats() const override;
 
   private:
-    /// Counts a post for as long as it lives, however it ends.
-    class presence {
-      public:
-        explicit presence(net_client_impl& of) : of_(of) { ++of_.under_way_; }
-        ~presence() {
-            if (--of_.under_way_ == 0)
-                of_.wake_stoppers();
-        }
-        presence(presence const&) = delete;
-        presence& operator=(presence const&) = delete;
-
-      private:
-        net_client_impl& of_;
-    };
-
     task<attempt_result> attempt(post_request r);
     task<sent> send(connection_ptr over, post_request r, std::string key);
     task<opened> open(post_request r, std::string key);
@@ -127,7 +134,6 @@ class net_client_impl final : public net_client {
     task<opened> dial_one(post_request r, std::string key, ip::tcp::endpoint to, steady_time connect_until);
     connection_ptr make_connection(target const& to, std::string const& key);
     void park(std::string const& key, connection_ptr which, response_reader const& reader);
-    void wake_stoppers();
 
     executor ex_;
     client_context_ptr context_;
@@ -135,12 +141,11 @@ class net_client_impl final : public net_client {
     std::shared_ptr<connection_pool> pool_;
     std::shared_ptr<tls_session_cache> sessions_;
     counters counters_;
-    std::size_t under_way_ = 0;
-    std::vector<std::function<void()>> stoppers_;
+    std::shared_ptr<attendance> attendance_ = std::make_shared<attendance>();
 };
 
 task<attempt_result> net_client_impl::post(post_request request) {
-    presence const here(*this);
+    presence const here(attendance_);
     count(counters_.requests);
     auto const started = steady_clock::now();
     attempt_result out;
@@ -158,7 +163,6 @@ task<attempt_result> net_client_impl::post(post_request request) {
     if (aborted || state.cancelled() != asio::cancellation_type::none)
         throw boost::system::system_error(asio::error::operation_aborted);
     out.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - started);
-    counters_.idle_connections.store(pool_->size(), std::memory_order_relaxed);
     co_return out;
 }
 
@@ -190,12 +194,8 @@ task<sent> net_client_impl::send(connection_ptr over, post_request r, std::strin
 
     sent out;
     if (reader.has_verdict()) {
-        if (auto const wish = reader.retry_after(); !wish.empty() && (reader.status() == 429 || reader.status() == 503))
-            out.result.retry_after = policy::parse_retry_after(wish, std::chrono::system_clock::now());
-        auto const retry_after = out.result.retry_after;
-        park(key, over, reader);
         out.result = answered(reader);
-        out.result.retry_after = retry_after;
+        park(key, over, reader);
     } else {
         out.died_unanswered = !reader.begun() && !over->timed_out() && !is_local_failure(ec);
         out.result = not_answered(reader, ec, over->timed_out());
@@ -305,21 +305,15 @@ connection_ptr net_client_impl::make_connection(target const& to, std::string co
     return make_tls_connection(ex_, context_->tls, sessions_, {to.host, to.host_is_address, key});
 }
 
-void net_client_impl::wake_stoppers() {
-    for (auto const& wake : std::exchange(stoppers_, {}))
-        wake();
-}
-
 task<void> net_client_impl::stop() {
-    while (under_way_ > 0) {
+    while (attendance_->under_way > 0) {
         one_shot<bool> idle;
         auto const set = idle.set();
-        stoppers_.push_back([set] { set(true); });
+        attendance_->waiting.push_back([set] { set(true); });
         co_await idle.wait();
     }
     pool_->stop();
     resolver_.stop();
-    counters_.idle_connections.store(0, std::memory_order_relaxed);
 }
 
 client_stats net_client_impl::stats() const {
@@ -329,7 +323,7 @@ client_stats net_client_impl::stats() const {
     out.connections_reused = counters_.connections_reused.load(std::memory_order_relaxed);
     out.reused_connection_died = counters_.reused_connection_died.load(std::memory_order_relaxed);
     out.tls_sessions_resumed = counters_.tls_sessions_resumed.load(std::memory_order_relaxed);
-    out.idle_connections = counters_.idle_connections.load(std::memory_order_relaxed);
+    out.idle_connections = pool_->size();
     return out;
 }
 

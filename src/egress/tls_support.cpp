@@ -14,8 +14,9 @@ namespace klen::webhooks::egress {
 
 namespace {
 
-constexpr std::size_t session_keys_max = 4'000;
-constexpr std::size_t sessions_per_key_max = 4;
+// A session holds the peer's certificates: some 10 KiB.
+constexpr std::size_t session_keys_max = 1'000;
+constexpr std::size_t sessions_per_key_max = 2;
 constexpr long session_age_max_s = 3'600;
 
 struct session_sink {

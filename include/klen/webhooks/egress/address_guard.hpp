@@ -15,7 +15,8 @@ namespace klen::webhooks::egress {
 class address_guard {
   public:
     /// `allowed` and `refused`: CIDR ranges; `refused` wins over `allowed`, `allowed` over the built-in table.
-    static result<address_guard> create(std::vector<std::string> const& allowed, std::vector<std::string> const& refused);
+    static result<address_guard> create(std::vector<std::string> const& allowed,
+                                        std::vector<std::string> const& refused);
 
     /// IPv4-mapped IPv6 addresses are unmapped first and judged as IPv4.
     bool allows(boost::asio::ip::address const& address) const;

@@ -16,9 +16,10 @@ namespace klen::webhooks::egress {
 struct post_request {
     target const* to = nullptr;
     std::string_view account_id; ///< connections are never shared between accounts
-    std::string_view headers;    ///< complete header lines, each with CRLF, but Host and Content-Length, which the client writes
+    std::string_view
+        headers; ///< complete header lines, each with CRLF, but Host and Content-Length, which the client writes
     std::string_view body;
-    steady_time deadline;        ///< absolute: over name resolution, connect, TLS, request and response header
+    steady_time deadline; ///< absolute: over name resolution, connect, TLS, request and response header
 };
 
 /// What dispatch sees of the network.

@@ -13,8 +13,8 @@ namespace klen::webhooks::policy {
 /// One row of the table of instances, as the database tells it.
 struct instance_sighting {
     instance_id id;
-    std::int64_t heartbeat_count = 0;             ///< grows with every heartbeat
-    std::chrono::milliseconds heartbeat_age{};    ///< by the database's clock; negative when that clock was set back
+    std::int64_t heartbeat_count = 0;          ///< grows with every heartbeat
+    std::chrono::milliseconds heartbeat_age{}; ///< by the database's clock; negative when that clock was set back
 };
 
 /// Says which instances are dead. One is, when its heartbeat count was seen unchanged

@@ -44,7 +44,8 @@ verdict decide(retry_policy const& policy, int attempt, attempt_result const& re
 
 /// `Retry-After` (RFC 9110 §10.2.3): seconds or an HTTP date, relative to `now`. Nothing when absent or unusable;
 /// a date in the past is zero.
-std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, std::chrono::system_clock::time_point now);
+std::optional<std::chrono::seconds> parse_retry_after(std::string_view value,
+                                                      std::chrono::system_clock::time_point now);
 
 /// Whether the status counts as delivered (2xx).
 constexpr bool is_success(int status) { return status >= 200 && status <= 299; }
