@@ -1,0 +1,348 @@
+#include "klen/webhooks/app/application.hpp"
+
+#include "app/background.hpp"
+#include "app/blocking.hpp"
+#include "app/database.hpp"
+#include "app/io_threads.hpp"
+#include "app/metrics.hpp"
+#include "app/platform_key.hpp"
+#include "app/signals.hpp"
+#include "klen/webhooks/api/handlers.hpp"
+#include "klen/webhooks/api/server.hpp"
+#include "klen/webhooks/base/version.hpp"
+#include "klen/webhooks/dispatch/dispatcher.hpp"
+#include "klen/webhooks/egress/http_client.hpp"
+#include "klen/webhooks/intake/intake.hpp"
+#include "klen/webhooks/signing/sealer.hpp"
+#include "klen/webhooks/signing/secret.hpp"
+#include "klen/webhooks/store/migrations.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <random>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace klen::webhooks::app {
+
+namespace {
+
+/// How long an io thread may take to answer before the process counts as hung.
+constexpr milliseconds hung_after{10'000};
+/// What requests that are being read or answered get when the daemon stops.
+constexpr milliseconds answer_bound{3'000};
+
+/// Why the daemon could not start: thrown during start-up only, and caught in `serve`.
+struct start_error {
+    int code;
+    std::string message;
+};
+
+template <class T>
+T need(result<T> outcome, int code = exit_unavailable) {
+    if (outcome.has_error())
+        throw start_error{code, outcome.error().message};
+    if constexpr (!std::is_void_v<T>)
+        return std::move(*outcome);
+}
+
+void start_log(log_config const& settings) {
+    try {
+        log::start({.min = settings.level, .as = settings.format, .file = settings.file, .service_version = {}});
+    } catch (failure_error const& e) {
+        throw start_error{exit_config, e.what()};
+    }
+}
+
+/// Each delivery under way and each publisher needs a descriptor; the usual soft limit of 1024 is for select(2).
+void raise_file_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+std::string instance_name() {
+    std::array<char, 256> host{};
+    if (gethostname(host.data(), host.size() - 1) != 0)
+        return "unknown:" + std::to_string(getpid());
+    return std::string(host.data()) + ":" + std::to_string(getpid());
+}
+
+std::size_t io_thread_count(dispatch_config const& settings) {
+    if (settings.io_threads != 0)
+        return settings.io_threads;
+    return std::max<std::size_t>(1, std::thread::hardware_concurrency());
+}
+
+double random_share() {
+    thread_local std::mt19937_64 generator{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
+}
+
+/// Everything that runs, in the order in which it is made; taken apart in reverse. `drain` is idempotent and copes with
+/// a start that failed half-way.
+class daemon {
+  public:
+    daemon(config const& settings, signals& taken)
+        : settings_(settings), signals_(taken), shards_("io", io_thread_count(settings.dispatch)),
+          coordinator_("coordinator", 1), catalogue_(settings.intake.extra_event_types) {}
+    ~daemon() { drain(); }
+
+    void open_database();
+    void prepare_schema();
+    void open_seals();
+    void build();
+    void start();
+    int wait();
+    void drain();
+
+  private:
+    void build_egress();
+    void build_dispatch();
+    void build_api();
+    void make_first_key_of_private_database();
+    std::string metrics();
+    void stop_server(std::unique_ptr<api::server>& which);
+
+    config const& settings_;
+    signals& signals_;
+    wall_time const started_at_ = std::chrono::system_clock::now();
+    std::atomic<bool> draining_{false};
+    bool running_ = false;
+
+    database where_;
+    std::optional<signing::sealer> seals_;
+    io_threads shards_;
+    io_threads coordinator_;
+    egress::client_context_ptr egress_;
+    std::vector<std::unique_ptr<egress::net_client>> clients_;
+    std::unique_ptr<store::api_store> store_;
+    std::unique_ptr<store::delivery_store> deliveries_;
+    std::unique_ptr<dispatch::dispatcher> dispatcher_;
+    std::unique_ptr<store::event_writer> writer_;
+    intake::event_catalogue catalogue_;
+    std::unique_ptr<intake::intake> intake_;
+    api::key_cache keys_;
+    std::unique_ptr<background> background_;
+    std::unique_ptr<api::server> operations_; // null: the API's listener answers these, too
+    std::unique_ptr<api::server> api_;
+};
+
+void daemon::open_database() {
+    auto const give_up = [this] { return signals_.stop_pending(); };
+    where_ = need(app::open_database(settings_.database, give_up));
+    log::info("database reached", {{"database", store::describe(where_.options)}, {"private", where_.is_private()}});
+}
+
+void daemon::prepare_schema() {
+    if (!where_.is_private() && !settings_.database.migrate_on_start) {
+        need(require_complete_schema(where_));
+        return;
+    }
+    need(store::migrate(where_.options));
+}
+
+void daemon::open_seals() {
+    auto key = settings_.secrets.master_key;
+    if (key.empty()) {
+        if (!where_.own)
+            throw start_error{exit_config, "secrets.master_key: must be set where database.url is: make one with "
+                                           "`openssl rand -base64 32` and keep a copy outside the database"};
+        key = need(where_.own->keep_file("master.key", signing::generate_master_key() + "\n"));
+        while (!key.empty() && (key.back() == '\n' || key.back() == '\r'))
+            key.pop_back();
+    }
+    auto made = signing::sealer::create(key, settings_.secrets.master_key_id);
+    signing::wipe(key);
+    seals_ = need(std::move(made), exit_config);
+}
+
+void daemon::build() {
+    store_ = store::make_api_store(where_.options, settings_.database.api_connections);
+    build_egress();
+    build_dispatch();
+    background_times times;
+    times.watch = settings_.database.watch_interval;
+    times.events_kept = settings_.retention.events;
+    times.idempotency_window = settings_.intake.idempotency_window;
+    background_ = std::make_unique<background>(
+        coordinator_.at(0), background_parts{store_.get(), dispatcher_.get(), &keys_, &catalogue_}, times);
+    build_api();
+}
+
+void daemon::build_egress() {
+    egress_ = need(egress::make_client_context(settings_.egress, settings_.delivery), exit_config);
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        clients_.push_back(egress::make_net_client(shards_.at(i), egress_));
+}
+
+void daemon::build_dispatch() {
+    deliveries_ = store::make_delivery_store(where_.options, settings_.delivery);
+    dispatch::dispatch_environment world;
+    world.coordinator = coordinator_.at(0);
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        world.shards.push_back({shards_.at(i), clients_[i].get()});
+    world.store = deliveries_.get();
+    world.time = &system_clock();
+    world.seals = &*seals_;
+    world.urls = egress::url_policy_of(*egress_);
+    world.sleep_until = dispatch::timer_sleep();
+    world.random = random_share;
+    dispatch::dispatch_options options;
+    options.dispatch = settings_.dispatch;
+    options.delivery = settings_.delivery;
+    options.egress = settings_.egress;
+    options.log_attempts = settings_.log.attempts;
+    options.instance_name = instance_name();
+    dispatcher_ = dispatch::dispatcher::create(std::move(options), std::move(world));
+    writer_ = store::event_writer::create(where_.options, settings_.intake, *dispatcher_);
+    intake_ = std::make_unique<intake::intake>(settings_.intake, *writer_, catalogue_);
+}
+
+/// Binds the listeners: a port that is taken ends the start before anything is claimed.
+void daemon::build_api() {
+    api::services with;
+    with.settings = &settings_;
+    with.events = intake_.get();
+    with.catalogue = &catalogue_;
+    with.store = store_.get();
+    with.seals = &*seals_;
+    with.egress = egress_;
+    with.webhook_changed = [this](webhook_id id) { dispatcher_->webhook_changed(id); };
+    with.draining = [this] { return draining_.load(); };
+    with.live = [this] { return shards_.answer(hung_after) && coordinator_.answer(hung_after); };
+    with.alive = [this] { return dispatcher_->healthy() && shards_.answer(hung_after); };
+    with.metrics = [this] { return metrics(); };
+    auto const& server = settings_.server;
+    auto routes = api::api_routes(with);
+    auto operations = api::operations_routes(with);
+    if (server.operations_address.empty())
+        routes.insert(routes.end(), operations.begin(), operations.end());
+    else
+        operations_ = need(api::server::create(shards_.contexts(), server, server.operations_address,
+                                               server.operations_port, std::move(operations), keys_));
+    api_ = need(api::server::create(shards_.contexts(), server, server.listen_address, server.listen_port,
+                                    std::move(routes), keys_));
+}
+
+void daemon::start() {
+    shards_.start();
+    coordinator_.start();
+    running_ = true;
+    auto const on = coordinator_.at(0);
+    if (where_.own)
+        make_first_key_of_private_database();
+    need(wait_for<result<void>>(on, [this] { return background_->first_round(); }));
+    need(wait_for<result<void>>(on, [this] { return dispatcher_->start(); }));
+    asio::post(on, [this] { background_->start(); });
+    if (operations_)
+        operations_->start();
+    api_->start();
+    log::info("ready", {{"server.address", settings_.server.listen_address},
+                        {"server.port", api_->port()},
+                        {"operations.port", operations_ ? operations_->port() : api_->port()},
+                        {"io_threads", shards_.size()}});
+}
+
+void daemon::make_first_key_of_private_database() {
+    auto const file = where_.own->dir() + "/platform-key";
+    auto const key = need(wait_for<result<std::optional<std::string>>>(
+        coordinator_.at(0), [this, file] { return make_first_key(*store_, file); }));
+    if (!key)
+        return;
+    log::info("first API key made", {{"file", file}});
+    // To a person only: a terminal's text is not kept, a log is.
+    if (isatty(STDERR_FILENO) == 1)
+        std::fprintf(stderr, "\nThe first API key (a platform key; shown this once, kept in %s):\n    %s\n\n",
+                     file.c_str(), key->c_str());
+}
+
+int daemon::wait() {
+    for (;;) {
+        switch (signals_.wait(std::chrono::seconds(1))) {
+        case signals::what::stop:
+            return exit_ok;
+        case signals::what::reopen_log:
+            log::reopen();
+            break;
+        case signals::what::nothing:
+            break;
+        }
+        if (where_.own && !where_.own->running()) {
+            log::error("the private PostgreSQL has ended by itself; see its log", {{"folder", where_.own->dir()}});
+            return exit_unavailable;
+        }
+    }
+}
+
+/// Publishers first, so that nothing new comes; then the deliveries; the database last.
+void daemon::drain() {
+    if (draining_.exchange(true))
+        return;
+    signals_.die_at_next();
+    if (running_) {
+        log::info("stopping");
+        stop_server(api_);
+        writer_->stop();
+        auto const on = coordinator_.at(0);
+        wait_for<void>(on, [this] { return background_->stop(); });
+        wait_for<void>(on, [this] { return dispatcher_->stop(); });
+        for (std::size_t i = 0; i < clients_.size(); ++i)
+            wait_for<void>(shards_.at(i), [this, i] { return clients_[i]->stop(); });
+        if (operations_)
+            stop_server(operations_);
+        log::info("stopped");
+    }
+    coordinator_.stop();
+    shards_.stop();
+}
+
+void daemon::stop_server(std::unique_ptr<api::server>& which) {
+    auto const until = std::chrono::steady_clock::now() + answer_bound;
+    wait_for<void>(shards_.at(0), [&which, until] { return which->stop(until); });
+}
+
+std::string daemon::metrics() {
+    metric_values now;
+    now.dispatch = dispatcher_->stats();
+    now.server = api_->stats();
+    for (auto const& client : clients_)
+        now.clients.push_back(client->stats());
+    now.intake_waiting = writer_->waiting();
+    now.database_available = writer_->available();
+    now.log_lines_lost = log::lost_lines();
+    now.start_unix_seconds = std::chrono::duration<double>(started_at_.time_since_epoch()).count();
+    return metrics_text(now);
+}
+
+} // namespace
+
+int serve(config const& settings) {
+    signals taken; // before the first thread
+    try {
+        start_log(settings.log);
+        log::info("starting", {{"version", version()}});
+        raise_file_limit();
+        daemon all(settings, taken);
+        all.open_database();
+        all.prepare_schema();
+        all.open_seals();
+        all.build();
+        all.start();
+        int const code = all.wait();
+        all.drain();
+        return code;
+    } catch (start_error const& e) {
+        log::error("cannot start", {{"error.message", e.message}});
+        log::flush();
+        if (!settings.log.file.empty())
+            std::fprintf(stderr, "klen-webhooks: cannot start: %s\n", e.message.c_str());
+        return e.code;
+    }
+}
+
+} // namespace klen::webhooks::app

@@ -1,0 +1,17 @@
+#include "app/blocking.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+namespace klen::webhooks::app {
+
+void run_here(std::function<task<void>()> body) {
+    asio::io_context context{1};
+    std::exception_ptr failed;
+    auto done = [&failed](std::exception_ptr error) { failed = error; };
+    asio::co_spawn(context.get_executor(), body(), std::move(done));
+    context.run();
+    if (failed)
+        std::rethrow_exception(failed);
+}
+
+} // namespace klen::webhooks::app

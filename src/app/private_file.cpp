@@ -1,0 +1,70 @@
+#include "app/private_file.hpp"
+
+#include "app/text_input.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace klen::webhooks::app {
+
+namespace {
+
+failure io_failure(std::string const& what, std::string const& path) {
+    return {fault::io, "cannot " + what + " " + path + ": " + std::strerror(errno)};
+}
+
+bool write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        auto const n = ::write(fd, text.data(), text.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
+} // namespace
+
+result<void> write_private_file(std::string const& path, std::string_view contents) {
+    auto const fresh = path + ".new";
+    ::unlink(fresh.c_str());
+    int const fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return io_failure("make", fresh);
+    bool const written = write_all(fd, contents) && ::fsync(fd) == 0;
+    int const why = errno;
+    ::close(fd);
+    errno = why;
+    if (!written || ::rename(fresh.c_str(), path.c_str()) != 0) {
+        auto failed = io_failure("write", path);
+        ::unlink(fresh.c_str());
+        return failed;
+    }
+    return {};
+}
+
+result<std::optional<std::string>> read_private_file(std::string const& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) {
+        if (errno == ENOENT)
+            return std::optional<std::string>{};
+        return io_failure("look at", path);
+    }
+    if (!S_ISREG(info.st_mode))
+        return failure{fault::io, path + " is no ordinary file"};
+    auto text = read_input(path, 64 * 1024);
+    if (text.has_error())
+        return text.error();
+    while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' '))
+        text->pop_back();
+    return std::optional<std::string>(std::move(*text));
+}
+
+} // namespace klen::webhooks::app

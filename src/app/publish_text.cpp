@@ -1,0 +1,75 @@
+#include "app/publish_text.hpp"
+
+#include "app/json_text.hpp"
+#include "klen/webhooks/event/event_types.hpp"
+#include "klen/webhooks/event/json_body.hpp"
+
+#include <optional>
+
+namespace klen::webhooks::app {
+
+namespace {
+
+std::string composed(event::publish_request const& r) {
+    std::string out = "{";
+    auto const text = [&out](std::string_view name, std::optional<std::string> const& value) {
+        if (!value)
+            return;
+        out += (out.size() > 1 ? "," : "") + json_quoted(name) + ":" + json_quoted(*value);
+    };
+    text("id", r.id);
+    text("account_id", r.account_id);
+    text("event_type", r.event_type);
+    if (!r.payload.empty())
+        out += std::string(out.size() > 1 ? "," : "") + R"("payload":)" + r.payload;
+    text("timestamp", r.timestamp);
+    text("traceparent", r.traceparent);
+    return out + "}";
+}
+
+} // namespace
+
+result<std::string> filled_in(std::string_view text, publish_fields const& fields) {
+    if (fields.type.empty() && fields.account.empty() && fields.id.empty())
+        return std::string(text);
+    auto const first = text.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && text[first] == '[')
+        return failure{fault::invalid_argument,
+                       "--type, --account and --id fit a single event: write them into the array's items"};
+    auto parsed = event::parse_publish_request(text, {});
+    if (auto const* broken = std::get_if<event::json_error>(&parsed))
+        return failure{fault::invalid_argument, "the event is not as it must be: " + broken->text()};
+    if (auto const* wrong = std::get_if<event::field_error>(&parsed))
+        return failure{fault::invalid_argument, wrong->field + ": " + wrong->what};
+    auto& request = std::get<event::publish_request>(parsed);
+    if (!fields.type.empty())
+        request.event_type = fields.type;
+    if (!fields.account.empty())
+        request.account_id = fields.account;
+    if (!fields.id.empty())
+        request.id = fields.id;
+    return composed(request);
+}
+
+result<std::string> sample_of(publish_fields const& fields) {
+    std::string known;
+    for (auto const& entry : event::built_in_event_types()) {
+        if (entry.event_type == fields.type)
+            return filled_in(entry.sample, fields);
+        known += (known.empty() ? "" : ", ") + entry.event_type;
+    }
+    return failure{fault::invalid_argument, "--sample: there is no sample of \"" + fields.type + "\", but of " + known};
+}
+
+result<std::string> all_samples(std::string_view account) {
+    std::string out;
+    for (auto const& entry : event::built_in_event_types()) {
+        auto one = filled_in(entry.sample, {{}, std::string(account), {}});
+        if (one.has_error())
+            return one.error();
+        out += (out.empty() ? "" : ",") + *one;
+    }
+    return "[" + out + "]";
+}
+
+} // namespace klen::webhooks::app

@@ -1,0 +1,107 @@
+#include "klen/webhooks/app/application.hpp"
+#include "klen/webhooks/base/version.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace klen::webhooks::app {
+namespace {
+
+struct outcome {
+    int code = 0;
+    std::string out;
+    std::string err;
+};
+
+outcome run_line(std::vector<std::string> words) {
+    words.insert(words.begin(), "klen-webhooks");
+    std::vector<char*> arguments;
+    for (auto& word : words)
+        arguments.push_back(word.data());
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    outcome result;
+    result.code = run(static_cast<int>(arguments.size()), arguments.data());
+    result.out = testing::internal::GetCapturedStdout();
+    result.err = testing::internal::GetCapturedStderr();
+    return result;
+}
+
+TEST(command_line, every_command_explains_itself_and_the_exit_codes) {
+    std::vector<std::vector<std::string>> const commands{{},
+                                                         {"serve"},
+                                                         {"migrate"},
+                                                         {"check-config"},
+                                                         {"listen"},
+                                                         {"publish"},
+                                                         {"webhook"},
+                                                         {"webhook", "create"},
+                                                         {"webhook", "list"},
+                                                         {"webhook", "show"},
+                                                         {"webhook", "delete"},
+                                                         {"key"},
+                                                         {"key", "create"},
+                                                         {"key", "list"},
+                                                         {"health"},
+                                                         {"version"}};
+    for (auto words : commands) {
+        words.emplace_back("--help");
+        auto const got = run_line(words);
+        EXPECT_EQ(got.code, exit_ok) << words.front();
+        EXPECT_NE(got.out.find("Exit codes:"), std::string::npos) << words.front();
+    }
+}
+
+TEST(command_line, what_is_wrong_on_the_line_is_exit_code_2) {
+    std::vector<std::vector<std::string>> const lines{
+        {},
+        {"dance"},
+        {"serve", "--dance"},
+        {"webhook"},
+        {"webhook", "create"},
+        {"publish"},
+        {"publish", "--sample"},
+        {"publish", "--all-samples", "--type", "call.ended"},
+        {"publish", "-", "--all-samples"},
+        {"publish", "--type", "no.such", "--sample"},
+        {"listen", "--status", "99"},
+        {"listen", "--delay", "soon"},
+        {"listen", "--secret", "whsec_no"},
+        {"listen", "--hang", "--reset"},
+        {"listen", "--count", "3"},
+        {"listen", "--address", "example.com", "--port", "0"},
+        {"key", "create", "--name", "x"},
+        {"key", "create", "--name", "x", "--platform", "--account", "a"},
+        {"key", "create", "--name", "x", "--platform", "--permission", "fly"},
+        {"webhook", "list", "--limit", "0"},
+        {"webhook", "list", "--url", "ftp://x"},
+        {"webhook", "create", "https://x.example/", "--name", "n", "--event", "*", "--header", "broken"}};
+    for (auto const& words : lines) {
+        auto const got = run_line(words);
+        EXPECT_EQ(got.code, exit_usage) << testing::PrintToString(words) << got.err;
+        EXPECT_FALSE(got.err.empty()) << testing::PrintToString(words);
+    }
+}
+
+TEST(command_line, a_daemon_that_is_not_there_is_exit_code_4) {
+    auto const got = run_line({"webhook", "list", "--url", "http://127.0.0.1:1"});
+    EXPECT_EQ(got.code, exit_unavailable);
+    EXPECT_NE(got.err.find("127.0.0.1:1"), std::string::npos);
+    EXPECT_EQ(run_line({"health", "--url", "http://127.0.0.1:1"}).code, exit_unavailable);
+}
+
+TEST(command_line, tells_its_version) {
+    EXPECT_EQ(run_line({"version"}).out, "klen-webhooks " + std::string(version()) + "\n");
+}
+
+TEST(command_line, a_repeated_option_does_not_swallow_what_follows_it) {
+    // With the endpoint last: the port that nobody listens on is reached, so the line was read as meant.
+    auto const got = run_line({"webhook", "create", "--name", "n", "--event", "call.*", "--event", "calendar.*",
+                               "https://x.example/", "--url", "http://127.0.0.1:1"});
+    EXPECT_EQ(got.code, exit_unavailable) << got.err;
+}
+
+} // namespace
+} // namespace klen::webhooks::app

@@ -1,0 +1,117 @@
+#include "e2e/daemon.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace klen::webhooks::e2e {
+namespace {
+
+std::string hook_at(std::uint16_t port) { return "http://127.0.0.1:" + std::to_string(port) + "/hook"; }
+
+std::map<std::string, std::string> const quick_leases{{"KLEN_WEBHOOKS_DISPATCH_HEARTBEAT_INTERVAL_MS", "300"},
+                                                      {"KLEN_WEBHOOKS_DISPATCH_LEASE_TIMEOUT_MS", "2000"}};
+
+TEST(lifecycle, a_retry_survives_a_restart) {
+    daemon it(daemon::settings{{"KLEN_WEBHOOKS_DELIVERY_RETRY_SCHEDULE_SECONDS", "2,2"}});
+    it.start();
+    auto const port = free_port();
+    auto const webhook = it.create_webhook(hook_at(port));
+    receiver at(webhook.secret, {"--status", "500,200"}, port);
+    auto const event = it.publish();
+    ASSERT_TRUE(at.receives(1));
+    EXPECT_EQ(it.stop(), 0);
+    EXPECT_EQ(at.deliveries().size(), 1U);
+    it.start();
+    ASSERT_TRUE(it.reaches(event, "delivered"));
+    auto const got = at.deliveries();
+    ASSERT_EQ(got.size(), 2U);
+    EXPECT_EQ(got[0].at("delivery_id"), got[1].at("delivery_id"));
+    EXPECT_EQ(got[1].at("attempt"), 2);
+    EXPECT_TRUE(got[1].at("verified").as_bool());
+}
+
+TEST(lifecycle, a_killed_daemon_delivers_after_its_next_start) {
+    daemon it(quick_leases);
+    it.start();
+    auto const port = free_port();
+    auto const webhook = it.create_webhook(hook_at(port));
+    auto hanging = std::make_unique<receiver>(webhook.secret, std::vector<std::string>{"--hang"}, port);
+    auto const event = it.publish();
+    ASSERT_TRUE(hanging->receives(1));
+    auto const first = hanging->deliveries().front();
+    it.kill();
+    hanging.reset();
+    receiver at(webhook.secret, {}, port);
+    it.start();
+    ASSERT_TRUE(it.reaches(event, "delivered", 60s));
+    auto const got = at.deliveries();
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_EQ(got[0].at("delivery_id"), first.at("delivery_id"));
+    EXPECT_EQ(got[0].at("body"), first.at("body"));
+    EXPECT_EQ(got[0].at("attempt"), 1) << "an attempt that was never recorded uses up no number";
+}
+
+TEST(lifecycle, sigterm_lets_the_attempt_end_records_it_and_repeats_nothing) {
+    daemon it;
+    it.start();
+    auto const port = free_port();
+    auto const webhook = it.create_webhook(hook_at(port));
+    receiver at(webhook.secret, {"--delay", "1s"}, port);
+    auto const event = it.publish();
+    ASSERT_TRUE(at.receives(1));
+    auto const begun = std::chrono::steady_clock::now();
+    EXPECT_EQ(it.stop(), 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 12s);
+    it.start();
+    EXPECT_TRUE(it.reaches(event, "delivered"));
+    auto const later = it.publish();
+    ASSERT_TRUE(it.reaches(later, "delivered"));
+    EXPECT_EQ(at.deliveries().size(), 2U);
+}
+
+TEST(lifecycle, a_second_signal_ends_it_at_once) {
+    daemon it;
+    it.start();
+    auto const port = free_port();
+    auto const webhook = it.create_webhook(hook_at(port));
+    receiver at(webhook.secret, {"--hang"}, port);
+    it.publish();
+    ASSERT_TRUE(at.receives(1));
+    it.process().signal(SIGTERM);
+    ASSERT_TRUE(eventually([&] { return it.log().find("\"stopping\"") != std::string::npos; }));
+    it.process().signal(SIGINT);
+    auto const begun = std::chrono::steady_clock::now();
+    EXPECT_EQ(it.process().wait(10s), 1);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 3s);
+    it.start(); // what it left behind is recovered
+    EXPECT_EQ(it.call("GET", "/livez").status, 200);
+}
+
+TEST(lifecycle, sighup_opens_the_log_anew) {
+    daemon it;
+    it.start();
+    auto const old = it.folder() + "/daemon.log.1";
+    ASSERT_EQ(std::rename((it.folder() + "/daemon.log").c_str(), old.c_str()), 0);
+    it.process().signal(SIGHUP);
+    EXPECT_EQ(it.stop(), 0);
+    EXPECT_NE(it.log().find("\"stopped\""), std::string::npos);
+    EXPECT_EQ(file_text(old).find("\"stopped\""), std::string::npos);
+}
+
+TEST(lifecycle, keys_and_webhooks_survive_and_the_first_key_is_made_once) {
+    daemon it;
+    it.start();
+    auto const key = it.key();
+    auto const webhook = it.create_webhook("http://127.0.0.1:9000/hook");
+    EXPECT_EQ(it.stop(), 0);
+    it.start();
+    EXPECT_EQ(it.key(), key);
+    EXPECT_EQ(it.call("GET", "/api/v1/webhooks/" + webhook.id + "?account_id=" + daemon::account).status, 200);
+    EXPECT_EQ(it.log().find(key), std::string::npos);
+    EXPECT_EQ(it.process().errors().find(key), std::string::npos) << "no terminal, no key";
+}
+
+} // namespace
+} // namespace klen::webhooks::e2e

@@ -1,0 +1,109 @@
+#include "e2e/daemon.hpp"
+#include "support/test_database.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <stdexcept>
+
+namespace klen::webhooks::e2e {
+namespace {
+
+constexpr char const* master_key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+/// The test database as the URL that the configuration asks for: its keyword string is host='…' port=… user=… dbname=….
+std::string url_of(test::test_database const& database) {
+    std::smatch part;
+    std::regex const form(R"(host='([^']*)' port=(\d+) user=(\w+) dbname=(\w+))");
+    if (!std::regex_search(database.url(), part, form))
+        throw std::runtime_error("the test database's address has changed its form: " + database.url());
+    return "postgresql://" + part[3].str() + "@/" + part[4].str() + "?host=" + part[1].str() + "&port=" + part[2].str();
+}
+
+/// What the daemon says to a person when it cannot start: its lines on standard error.
+std::vector<std::string> refusal(finished const& done) { return lines_of(done.err); }
+
+TEST(start, a_wrong_configuration_is_told_all_at_once_and_starts_nothing) {
+    temporary_folder folder;
+    write_file(folder / "bad.toml", "[server]\nlisten_port = 99999\nlisten_adress = \"127.0.0.1\"\n"
+                                    "[log]\nformat = \"xml\"\n");
+    for (char const* command : {"serve", "check-config"}) {
+        auto const done =
+            run_command({command, "--config", folder / "bad.toml"}, {{"KLEN_WEBHOOKS_DISPATCH_IO_THREADS", "many"}});
+        EXPECT_EQ(done.code, 3) << done.err;
+        for (char const* part : {"bad.toml:2: server.listen_port", "bad.toml:3: server.listen_adress", "listen_address",
+                                 "bad.toml:5: log.format", "KLEN_WEBHOOKS_DISPATCH_IO_THREADS"})
+            EXPECT_NE(done.err.find(part), std::string::npos) << part << " in\n" << done.err;
+    }
+}
+
+TEST(start, a_port_that_is_taken_is_exit_code_4_and_one_line) {
+    boost::asio::io_context context;
+    boost::asio::ip::tcp::acceptor taken(context, {boost::asio::ip::make_address("127.0.0.1"), 0});
+    test::test_database database;
+    auto const port = std::to_string(taken.local_endpoint().port());
+    auto const done = run_command({"serve"}, {{"KLEN_WEBHOOKS_DATABASE_URL", url_of(database)},
+                                              {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key},
+                                              {"KLEN_WEBHOOKS_LOG_LEVEL", "error"},
+                                              {"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", port}});
+    EXPECT_EQ(done.code, 4) << done.err;
+    ASSERT_EQ(refusal(done).size(), 1U) << done.err;
+    EXPECT_NE(done.err.find(port), std::string::npos) << done.err;
+}
+
+TEST(start, a_database_that_is_not_there_is_exit_code_4_after_the_configured_wait) {
+    auto const begun = std::chrono::steady_clock::now();
+    auto const done = run_command({"serve"}, {{"KLEN_WEBHOOKS_DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/d"},
+                                              {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key},
+                                              {"KLEN_WEBHOOKS_LOG_LEVEL", "error"},
+                                              {"KLEN_WEBHOOKS_DATABASE_START_WAIT_MS", "1500"}});
+    auto const took = std::chrono::steady_clock::now() - begun;
+    EXPECT_EQ(done.code, 4) << done.err;
+    EXPECT_GE(took, 1s);
+    EXPECT_LT(took, 15s);
+    EXPECT_EQ(refusal(done).size(), 1U) << done.err;
+    EXPECT_EQ(done.err.find("hush"), std::string::npos) << "the password is in the message";
+}
+
+TEST(start, missing_migrations_are_refused_until_migrate_has_run) {
+    test::test_database database(test::test_database::kind::empty);
+    std::map<std::string, std::string> const settings{{"KLEN_WEBHOOKS_DATABASE_URL", url_of(database)},
+                                                      {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key},
+                                                      {"KLEN_WEBHOOKS_LOG_LEVEL", "error"},
+                                                      {"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "0"}};
+    auto const refused = run_command({"serve"}, settings);
+    EXPECT_EQ(refused.code, 4) << refused.err;
+    ASSERT_EQ(refusal(refused).size(), 1U) << refused.err;
+    EXPECT_NE(refused.err.find("klen-webhooks migrate"), std::string::npos) << refused.err;
+
+    auto const migrated = run_command({"migrate"}, settings);
+    EXPECT_EQ(migrated.code, 0) << migrated.err;
+    EXPECT_NE(migrated.out.find("0001_core.sql"), std::string::npos);
+    auto const again = run_command({"migrate"}, settings);
+    EXPECT_EQ(again.code, 0);
+    EXPECT_NE(again.out.find("nothing to apply"), std::string::npos);
+
+    daemon it(daemon::settings{{"KLEN_WEBHOOKS_DATABASE_URL", url_of(database)},
+                               {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key}});
+    it.start();
+    EXPECT_EQ(it.stop(), 0);
+}
+
+TEST(start, a_second_daemon_on_the_same_folder_is_refused) {
+    daemon first;
+    first.start();
+    auto settings = first.environment();
+    settings.erase("KLEN_WEBHOOKS_LOG_FILE");
+    settings["KLEN_WEBHOOKS_LOG_LEVEL"] = "error";
+    auto const second = run_command({"serve"}, settings);
+    EXPECT_EQ(second.code, 4) << second.err;
+    EXPECT_EQ(refusal(second).size(), 1U) << second.err;
+    EXPECT_NE(second.err.find(first.private_dir()), std::string::npos) << second.err;
+    EXPECT_EQ(first.call("GET", "/livez").status, 200);
+    EXPECT_EQ(first.stop(), 0);
+}
+
+} // namespace
+} // namespace klen::webhooks::e2e
