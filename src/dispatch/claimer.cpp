@@ -75,6 +75,8 @@ void claimer::failed(char const* what, failure const& why, term_ptr const& under
     // Perhaps it did happen, and something is leased to us that we never heard of.
     if (why.kind == fault::connection_lost)
         hub_->doubt(under);
+    if (why.kind == fault::lease_lost)
+        hub_->keeper_bell.ring();
     if (auto const say = trouble_log_.allow(); say.write)
         log::warn(what, {{"error.message", why.message}, {"fault", to_string(why.kind)}, {"repeats", say.held_back}});
 }
@@ -115,7 +117,8 @@ task<void> claimer::claim_due(term_ptr under, std::uint32_t limit) {
         co_return;
     }
     due_backoff_.reset();
-    bool const filled = claimed->deliveries.size() + claimed->parked.size() >= limit;
+    bool const found = !claimed->deliveries.empty() || !claimed->parked.empty();
+    bool const filled = claimed->deliveries.size() >= limit || (found && claimed->next_due == milliseconds(0));
     if (!claimed->parked.empty())
         shards_->note_parked(std::move(claimed->parked));
     if (!claimed->deliveries.empty())

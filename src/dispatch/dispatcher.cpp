@@ -101,7 +101,8 @@ task<result<void>> lanes_dispatcher::start() {
     claiming_.push_back(spawn([c = claims_] { return c->due_loop(); }));
     claiming_.push_back(spawn([c = claims_] { return c->parked_loop(); }));
     claiming_.push_back(spawn([c = claims_] { return c->scan_loop(); }));
-    co_return result<void>();
+    result<void> done; // named: g++ 12 under -fsanitize takes a temporary here for uninitialised
+    co_return done;
 }
 
 // --- the event writer's side

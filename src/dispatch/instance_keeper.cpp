@@ -99,7 +99,8 @@ task<result<void>> instance_keeper::begin_term() {
     hub_->leases.begin(next);
     log::info("instance registered", {{"instance_id", *id}, {"name", hub_->options.instance_name}});
     renewed(next, started);
-    co_return result<void>();
+    result<void> done; // named: g++ 12 under -fsanitize takes a temporary here for uninitialised
+    co_return done;
 }
 
 task<bool> instance_keeper::heartbeats() {

@@ -167,6 +167,20 @@ TEST(delivery, what_a_lane_cannot_take_is_parked_and_fetched_later) {
     EXPECT_LT(node.store->calls[call::claim_parked], 2000 / 50 + 20);
 }
 
+TEST(delivery, backlog_of_a_full_lane_is_parked_quickly_and_others_are_not_held_up) {
+    virtual_cluster c;
+    auto const slow = c.add_webhook("slow.example");
+    auto const quick = c.add_webhook("quick.example");
+    c.outside.script["slow.example"] = [](auto const&) { return hang(); };
+    auto& node = c.start_node();
+    c.database.publish_many(nullptr, slow, 20'000);
+    auto const id = c.database.publish(nullptr, quick);
+    EXPECT_TRUE(c.world.run_until([&] { return c.database.deliveries.at(id).finished; }, seconds(3)));
+    c.world.run_for(seconds(3));
+    EXPECT_GT(c.database.parked(), 19'500U);
+    EXPECT_LE(node.dispatcher->stats().in_memory, 210U);
+}
+
 TEST(delivery, memory_stays_within_its_bounds_whatever_is_due) {
     virtual_cluster c;
     auto options = usual_options();

@@ -118,7 +118,7 @@ store::due_result model_database::claim_due(store::due_request const& request) {
     std::set<webhook_id> parked;
     std::uint32_t looked_at = 0;
     for (auto const& [at, d] : waiting) {
-        if (at > world_.now() || looked_at == request.limit) {
+        if (at > world_.now() || looked_at >= request.limit) {
             out.next_due = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(at - world_.now()));
             break;
         }
@@ -273,7 +273,8 @@ task<result<void>> model_store::heartbeat(instance_id self) {
         co_return alive.error();
     if (!*alive)
         co_return failure{fault::lease_lost, "no such instance"};
-    co_return result<void>();
+    result<void> well; // named: g++ 12 under -fsanitize takes a temporary here for uninitialised
+    co_return well;
 }
 
 task<result<std::vector<policy::instance_sighting>>> model_store::instances() {
@@ -316,7 +317,8 @@ task<result<void>> model_store::hand_back(instance_id owner, std::vector<deliver
     auto done = co_await carry_out(call::hand_back, std::move(what));
     if (!done)
         co_return done.error();
-    co_return result<void>();
+    result<void> well; // named: g++ 12 under -fsanitize takes a temporary here for uninitialised
+    co_return well;
 }
 
 task<result<store::record_result>> model_store::record(instance_id owner, std::vector<store::attempt_record> batch) {

@@ -7,7 +7,11 @@
 namespace klen::webhooks::testing {
 
 virtual_world::virtual_world() : now_(std::chrono::hours(1000)) {}
-virtual_world::~virtual_world() = default;
+
+virtual_world::~virtual_world() {
+    sleepers_.clear(); // a coroutine that is dropped posts its own end
+    settle();
+}
 
 wall_time virtual_world::wall() const {
     constexpr std::chrono::hours some_day{24 * 20'000};
