@@ -23,9 +23,9 @@ constexpr statement lock_due{"lock_due",
 // A disabled webhook's deliveries wait; a deleted one's are fetched, to be cancelled.
 constexpr statement lock_parked{
     "lock_parked", "SELECT d.delivery_id, d.webhook_id FROM unnest($1::uuid[], $2::integer[]) AS r (webhook_id, room)"
-                   " JOIN webhooks w ON w.webhook_id = r.webhook_id AND (w.enabled OR w.deleted_at IS NOT NULL)"
-                   " CROSS JOIN LATERAL ("
-                   "  SELECT delivery_id, webhook_id FROM deliveries"
+                   " CROSS JOIN LATERAL (SELECT FROM webhooks"
+                   "  WHERE webhook_id = r.webhook_id AND (enabled OR deleted_at IS NOT NULL) OFFSET 0) w"
+                   " CROSS JOIN LATERAL (SELECT delivery_id, webhook_id FROM deliveries"
                    "  WHERE webhook_id = r.webhook_id AND lease_owner IS NULL AND parked"
                    "  ORDER BY next_attempt_at LIMIT r.room FOR UPDATE SKIP LOCKED) d"};
 
@@ -36,21 +36,26 @@ constexpr statement lease{
     "WITH me AS MATERIALIZED ("
     " SELECT instance_id FROM instances WHERE instance_id = $1::bigint FOR KEY SHARE),"
     "judged AS MATERIALIZED ("
-    " SELECT d.delivery_id, w.webhook_id IS NULL OR w.deleted_at IS NOT NULL AS deleted,"
+    " SELECT i.delivery_id, w.webhook_id IS NULL OR w.deleted_at IS NOT NULL AS deleted,"
     "  coalesce(w.deleted_at IS NULL AND (NOT w.enabled OR w.webhook_id = ANY ($3::uuid[])), false) AS park"
-    " FROM unnest($2::uuid[]) AS i (delivery_id) JOIN deliveries d ON d.delivery_id = i.delivery_id"
-    " LEFT JOIN webhooks w ON w.webhook_id = d.webhook_id),"
+    " FROM unnest($2::uuid[]) AS i (delivery_id)"
+    " CROSS JOIN LATERAL (SELECT webhook_id FROM deliveries WHERE delivery_id = i.delivery_id OFFSET 0) d"
+    " LEFT JOIN LATERAL (SELECT webhook_id, deleted_at, enabled FROM webhooks"
+    "  WHERE webhook_id = d.webhook_id OFFSET 0) w ON true),"
     "leased AS ("
-    " UPDATE deliveries d SET lease_owner = CASE WHEN NOT j.park THEN (SELECT instance_id FROM me) END, parked = j.park"
-    " FROM judged j WHERE d.delivery_id = j.delivery_id AND d.lease_owner IS NULL AND EXISTS (SELECT FROM me)"
-    " RETURNING d.delivery_id, d.webhook_id, d.event_id, d.account_id, d.attempts_made, d.parked, j.deleted) "
-    "SELECT l.delivery_id, l.webhook_id, l.event_id, l.account_id, l.attempts_made, l.parked, l.deleted,"
-    " e.event_type, e.body, e.traceparent"
-    " FROM leased l LEFT JOIN events e ON e.event_id = l.event_id AND NOT l.parked"};
+    " UPDATE deliveries SET"
+    "  lease_owner = CASE WHEN delivery_id IN (SELECT delivery_id FROM judged WHERE NOT park)"
+    "   THEN (SELECT instance_id FROM me) END,"
+    "  parked = delivery_id IN (SELECT delivery_id FROM judged WHERE park)"
+    " WHERE delivery_id = ANY ($2::uuid[]) AND lease_owner IS NULL AND EXISTS (SELECT FROM me)"
+    " RETURNING delivery_id, webhook_id, event_id, account_id, attempts_made, parked) "
+    "SELECT l.delivery_id, l.webhook_id, l.event_id, l.account_id, l.attempts_made, l.parked,"
+    " l.delivery_id IN (SELECT delivery_id FROM judged WHERE deleted), e.event_type, e.body, e.traceparent"
+    " FROM leased l LEFT JOIN LATERAL (SELECT event_type, body, traceparent FROM events"
+    "  WHERE event_id = l.event_id AND NOT l.parked OFFSET 0) e ON true"};
 
-constexpr statement give_back{"give_back", "UPDATE deliveries d SET lease_owner = NULL, parked = $3::boolean"
-                                           " FROM unnest($2::uuid[]) AS i (delivery_id)"
-                                           " WHERE d.delivery_id = i.delivery_id AND d.lease_owner = $1::bigint"};
+constexpr statement give_back{"give_back", "UPDATE deliveries SET lease_owner = NULL, parked = $3::boolean"
+                                           " WHERE delivery_id = ANY ($2::uuid[]) AND lease_owner = $1::bigint"};
 
 /// Deliveries of one event share it.
 using event_cache = std::unordered_map<event_id, event_ptr>;

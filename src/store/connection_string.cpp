@@ -43,8 +43,7 @@ std::string server_options(session_profile const& profile) {
     out += " -c statement_timeout=" + std::to_string(profile.statement_timeout.count());
     out += " -c lock_timeout=" + std::to_string(profile.lock_timeout.count());
     if (profile.index_plans)
-        out += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off"
-               " -c enable_mergejoin=off";
+        out += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off";
     return out;
 }
 

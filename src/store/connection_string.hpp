@@ -14,8 +14,11 @@ struct session_profile {
     std::string name;                 ///< in application_name: "klen-webhooks <name>"
     milliseconds statement_timeout{}; ///< 0: none; intake and outcome sessions, so that no commit is ever cut
     milliseconds lock_timeout{};      ///< 0: none
-    /// Plans are made once, without a look at the parameters, and use indexes wherever there is one: the statements of
-    /// the hot path look up a batch of keys in tables that grow from nothing to millions of rows while a plan is kept.
+    /// Plans are made once, without a look at the parameters, and never read a whole table if there is an index. That
+    /// alone is not enough: a plan that is made while a table has a handful of rows may begin with that table (a scan
+    /// of its whole index) and is kept while the table grows to millions. So the statements of these sessions reach a
+    /// table only by `= ANY (array)` or by `CROSS JOIN LATERAL (… OFFSET 0)`, which the planner cannot turn around.
+    /// tests/store/plans_test.cpp holds that.
     bool index_plans = false;
 };
 

@@ -42,18 +42,16 @@ constexpr statement list_parked_webhooks{
     " SELECT (SELECT d.webhook_id FROM deliveries d WHERE d.lease_owner IS NULL AND d.parked"
     "  AND d.webhook_id > step.webhook_id ORDER BY d.webhook_id LIMIT 1)"
     " FROM step WHERE step.webhook_id IS NOT NULL) "
-    "SELECT step.webhook_id FROM step JOIN webhooks w ON w.webhook_id = step.webhook_id"
-    " WHERE w.enabled OR w.deleted_at IS NOT NULL LIMIT $2::integer"};
+    "SELECT step.webhook_id FROM step CROSS JOIN LATERAL (SELECT FROM webhooks"
+    "  WHERE webhook_id = step.webhook_id AND (enabled OR deleted_at IS NOT NULL) OFFSET 0) w LIMIT $2::integer"};
 
-constexpr statement read_webhooks{"read_webhooks",
-                                  "SELECT " KLEN_WEBHOOK_COLUMNS " FROM unnest($1::uuid[]) AS i (webhook_id)"
-                                  " JOIN webhooks w ON w.webhook_id = i.webhook_id"};
+constexpr statement read_webhooks{"read_webhooks", "SELECT " KLEN_WEBHOOK_COLUMNS
+                                                   " FROM webhooks w WHERE w.webhook_id = ANY ($1::uuid[])"};
 constexpr statement read_secrets{
-    "read_secrets", "SELECT s.webhook_id, s.secret_id, s.sealed, s.key_id, " KLEN_TIME("s.created_at") ", " KLEN_TIME(
-                        "s.expires_at") " FROM unnest($1::uuid[]) AS i (webhook_id)"
-                                        " JOIN webhook_secrets s ON s.webhook_id = i.webhook_id"
-                                        " WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()"
-                                        " ORDER BY s.webhook_id, s.created_at DESC, s.secret_id DESC"};
+    "read_secrets", "SELECT webhook_id, secret_id, sealed, key_id, " KLEN_TIME("created_at") ", " KLEN_TIME(
+                        "expires_at") " FROM webhook_secrets WHERE webhook_id = ANY ($1::uuid[])"
+                                      " AND (expires_at IS NULL OR expires_at > clock_timestamp())"
+                                      " ORDER BY webhook_id, created_at DESC, secret_id DESC"};
 
 result<std::vector<webhook>> read_with_secrets(session& link, std::vector<webhook_id> const& ids) {
     auto const wanted = parameters().array(uuid_array(ids));

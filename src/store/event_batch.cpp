@@ -18,9 +18,10 @@ namespace {
     " INSERT INTO events (event_id, account_id, event_type, body, traceparent)"                                        \
     " SELECT event_id, account_id, event_type, body, nullif(traceparent, '') FROM input),"                             \
     "matched AS ("                                                                                                     \
-    " SELECT i.event_id, w.webhook_id, w.account_id, w.webhook_id <> ALL ($2::uuid[]) AS has_room"                     \
-    " FROM input i JOIN webhooks w ON w.account_id = i.account_id AND w.enabled AND w.deleted_at IS NULL"              \
-    "  AND w.subscribed_events && string_to_array(i.patterns, ' ')),"                                                  \
+    " SELECT i.event_id, w.webhook_id, i.account_id, w.webhook_id <> ALL ($2::uuid[]) AS has_room"                     \
+    " FROM input i CROSS JOIN LATERAL ("                                                                               \
+    "  SELECT webhook_id FROM webhooks WHERE account_id = i.account_id AND enabled AND deleted_at IS NULL"             \
+    "   AND subscribed_events && string_to_array(i.patterns, ' ') OFFSET 0) w),"                                       \
     "judged AS ("                                                                                                      \
     " SELECT *, has_room AND count(*) FILTER (WHERE has_room) OVER (ROWS UNBOUNDED PRECEDING) <= $3::bigint AS take"   \
     " FROM matched),"                                                                                                  \
@@ -64,19 +65,18 @@ constexpr statement find_keys{
     "find_idempotency_keys",
     "SELECT i.event_id, k.event_id, k.content_hash"
     " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS i (event_id, account_id, idempotency_key)"
-    " JOIN idempotency_keys k ON k.account_id = i.account_id AND k.idempotency_key = i.idempotency_key"};
+    " CROSS JOIN LATERAL (SELECT event_id, content_hash FROM idempotency_keys"
+    "  WHERE account_id = i.account_id AND idempotency_key = i.idempotency_key OFFSET 0) k"};
 
-constexpr statement find_events{
-    "find_events",
-    "SELECT e.event_id FROM unnest($1::uuid[]) AS i (event_id) JOIN events e ON e.event_id = i.event_id"};
+constexpr statement find_events{"find_events", "SELECT event_id FROM events WHERE event_id = ANY ($1::uuid[])"};
 
 // Everything that was made for an event has its millisecond: a narrow range of the primary key.
-constexpr statement find_born{
-    "find_born_deliveries",
-    "SELECT d.delivery_id, d.event_id, d.webhook_id, d.parked"
-    " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS i (event_id, first, past_last)"
-    " JOIN deliveries d ON d.delivery_id >= i.first AND d.delivery_id < i.past_last AND d.event_id = i.event_id"
-    " WHERE d.lease_owner = $4::bigint OR d.parked"};
+constexpr statement find_born{"find_born_deliveries",
+                              "SELECT d.delivery_id, i.event_id, d.webhook_id, d.parked"
+                              " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS i (event_id, first, past_last)"
+                              " CROSS JOIN LATERAL (SELECT delivery_id, webhook_id, parked FROM deliveries"
+                              "  WHERE delivery_id >= i.first AND delivery_id < i.past_last AND event_id = i.event_id"
+                              "   AND (lease_owner = $4::bigint OR parked) OFFSET 0) d"};
 
 std::string patterns_of(std::string_view event_type) {
     std::string out;

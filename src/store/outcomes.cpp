@@ -17,6 +17,7 @@ using std::chrono::steady_clock;
 // written, and a batch that is repeated because its first commit's answer was lost counts nothing twice. Times are the
 // database's: an attempt began so many microseconds ago, the next is due in so many.
 //
+// `health` passes on only webhooks of which something may change, so a success touches no webhook.
 // Health: a webhook is failing since its first failed attempt after a success. A batch may hold both; then the success
 // counts, and the next failure begins anew.
 constexpr statement write_outcomes{
@@ -27,20 +28,25 @@ constexpr statement write_outcomes{
     "  $17::bytea[], $18::boolean[], $19::boolean[], $20::boolean[])"
     " AS i (delivery_id, attempt, event_id, webhook_id, account_id, decision, error_class, status, message, began_us,"
     "  duration_us, wait_us, remote_address, response_headers, response_body, counts, gone, was_failing)),"
+    "ours AS MATERIALIZED ("
+    " SELECT i.delivery_id, i.decision FROM input i CROSS JOIN LATERAL (SELECT FROM deliveries"
+    "  WHERE delivery_id = i.delivery_id AND lease_owner = $1::bigint AND attempts_made = i.attempt - 1 OFFSET 0) d),"
     "finished AS ("
-    " DELETE FROM deliveries d USING input i"
-    " WHERE d.delivery_id = i.delivery_id AND d.lease_owner = $1::bigint AND d.attempts_made = i.attempt - 1"
-    "  AND i.decision <> 'retry'"
-    " RETURNING i.*),"
+    " DELETE FROM deliveries WHERE lease_owner = $1::bigint"
+    "  AND delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision <> 'retry'))"
+    " RETURNING delivery_id),"
     "again AS ("
-    " UPDATE deliveries d SET attempts_made = d.attempts_made + i.counts::integer::smallint, parked = false,"
-    "  lease_owner = NULL, next_attempt_at = clock_timestamp() + i.wait_us * interval '1 microsecond'"
-    " FROM input i"
-    " WHERE d.delivery_id = i.delivery_id AND d.lease_owner = $1::bigint AND d.attempts_made = i.attempt - 1"
-    "  AND i.decision = 'retry'"
-    " RETURNING i.*, d.next_attempt_at),"
+    " UPDATE deliveries SET lease_owner = NULL, parked = false,"
+    "  attempts_made = attempts_made + ($18::boolean[])[array_position($3::uuid[], delivery_id)]::integer::smallint,"
+    "  next_attempt_at = clock_timestamp()"
+    "   + ($14::bigint[])[array_position($3::uuid[], delivery_id)] * interval '1 microsecond'"
+    " WHERE lease_owner = $1::bigint"
+    "  AND delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision = 'retry'))"
+    " RETURNING delivery_id, next_attempt_at),"
     "done AS MATERIALIZED ("
-    " SELECT *, NULL::timestamptz AS next_attempt_at FROM finished UNION ALL SELECT * FROM again),"
+    " SELECT i.*, c.next_attempt_at FROM input i JOIN ("
+    "  SELECT delivery_id, NULL::timestamptz AS next_attempt_at FROM finished UNION ALL SELECT * FROM again) c"
+    " ON c.delivery_id = i.delivery_id),"
     "logged AS ("
     " INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, decision, error_class, status,"
     "  message, started_at, duration_us, next_attempt_at, remote_address, response_headers, response_body, instance_id)"
@@ -51,35 +57,37 @@ constexpr statement write_outcomes{
     "health AS MATERIALIZED ("
     " SELECT webhook_id, bool_or(decision IN ('retry', 'failed')) AS failed, bool_or(decision = 'delivered') AS worked,"
     "  bool_or(decision = 'delivered' AND was_failing) AS cleared, bool_or(gone) AS gone"
-    " FROM done WHERE counts GROUP BY webhook_id ORDER BY webhook_id),"
+    " FROM done WHERE counts GROUP BY webhook_id"
+    " HAVING bool_or(decision IN ('retry', 'failed') OR decision = 'delivered' AND was_failing)"
+    " ORDER BY webhook_id),"
     "verdict AS MATERIALIZED ("
-    " SELECT w.webhook_id, h.worked,"
-    "  CASE WHEN NOT w.enabled THEN NULL WHEN h.gone THEN 'gone'"
-    "   WHEN NOT h.worked AND $2::bigint > 0 AND w.failing_since < clock_timestamp() - $2::bigint * interval '1 hour'"
-    "   THEN 'failing' END AS disable"
-    " FROM health h JOIN webhooks w ON w.webhook_id = h.webhook_id"
-    " WHERE (h.failed OR h.cleared) AND w.deleted_at IS NULL"
-    "  AND (h.gone AND w.enabled OR h.cleared AND w.failing_since IS NOT NULL"
-    "   OR h.failed AND NOT h.worked AND (w.failing_since IS NULL OR $2::bigint > 0 AND w.enabled"
-    "    AND w.failing_since < clock_timestamp() - $2::bigint * interval '1 hour'))"
-    " FOR NO KEY UPDATE OF w),"
+    " SELECT w.webhook_id, h.worked, CASE WHEN NOT w.enabled THEN NULL WHEN h.gone THEN 'gone'"
+    "  WHEN NOT h.worked AND w.failing_since < clock_timestamp() - $2::bigint * interval '1 hour' AND $2::bigint > 0"
+    "  THEN 'failing' END AS disable"
+    " FROM health h CROSS JOIN LATERAL ("
+    // Filtered inside, before the lock: a webhook of which nothing changes is not locked.
+    "  SELECT webhook_id, enabled, failing_since FROM webhooks"
+    "  WHERE webhook_id = h.webhook_id AND deleted_at IS NULL AND (h.gone AND enabled"
+    "   OR h.cleared AND failing_since IS NOT NULL OR h.failed AND NOT h.worked AND (failing_since IS NULL"
+    "    OR enabled AND $2::bigint > 0 AND failing_since < clock_timestamp() - $2::bigint * interval '1 hour'))"
+    "  OFFSET 0 FOR NO KEY UPDATE) w),"
     "changed AS ("
     " UPDATE webhooks w SET"
-    "  failing_since = CASE WHEN v.worked THEN NULL ELSE coalesce(w.failing_since, clock_timestamp()) END,"
+    "  failing_since = CASE WHEN NOT v.worked THEN coalesce(w.failing_since, clock_timestamp()) END,"
     "  enabled = w.enabled AND v.disable IS NULL,"
     "  disabled_reason = coalesce(w.disabled_reason, v.disable),"
     "  disabled_at = coalesce(w.disabled_at, CASE WHEN v.disable IS NOT NULL THEN clock_timestamp() END),"
     "  revision = nextval('webhook_revisions'), changed_at = clock_timestamp()"
-    " FROM verdict v WHERE w.webhook_id = v.webhook_id"
-    " RETURNING w.webhook_id, v.disable) "
+    " FROM verdict v"
+    " WHERE w.webhook_id = v.webhook_id AND w.webhook_id = ANY (ARRAY (SELECT webhook_id FROM verdict))) "
     "SELECT 'done', delivery_id, NULL FROM done "
-    "UNION ALL SELECT 'disabled', webhook_id, disable FROM changed WHERE disable IS NOT NULL"};
+    "UNION ALL SELECT 'disabled', webhook_id, disable FROM verdict WHERE disable IS NOT NULL"};
 
 // A row of our own says that an earlier run of the batch, whose answer was lost, has done this already.
 constexpr statement find_recorded{
-    "find_recorded", "SELECT a.delivery_id FROM unnest($2::uuid[], $3::smallint[]) AS i (delivery_id, attempt)"
-                     " JOIN attempts a ON a.delivery_id = i.delivery_id AND a.attempt = i.attempt"
-                     " WHERE a.instance_id = $1::bigint"};
+    "find_recorded", "SELECT i.delivery_id FROM unnest($2::uuid[], $3::smallint[]) AS i (delivery_id, attempt)"
+                     " CROSS JOIN LATERAL (SELECT FROM attempts WHERE delivery_id = i.delivery_id"
+                     "  AND attempt = i.attempt AND instance_id = $1::bigint OFFSET 0) a"};
 
 std::int64_t microseconds_since(steady_time then, steady_time now) {
     if (then == steady_time{})

@@ -1,0 +1,146 @@
+#pragma once
+
+#include "klen/webhooks/base/async.hpp"
+#include "klen/webhooks/event/event.hpp"
+#include "klen/webhooks/store/event_writer.hpp"
+
+#include "support/test_database.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+/// What the tests of the store share.
+namespace klen::webhooks::test {
+
+/// Runs a task to its end and returns its value.
+template <class T>
+T run(task<T> what) {
+    asio::io_context io;
+    std::optional<T> value;
+    std::exception_ptr error;
+    asio::co_spawn(executor(io.get_executor()), std::move(what), [&](std::exception_ptr e, T got) {
+        error = e;
+        value.emplace(std::move(got));
+    });
+    io.run();
+    if (error)
+        std::rethrow_exception(error);
+    return std::move(*value);
+}
+
+/// Waits, without hoping, for something that another thread or process does: at most ten seconds.
+inline bool eventually(std::function<bool()> const& condition) {
+    auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline)
+            return false;
+        std::this_thread::yield();
+        usleep(2000);
+    }
+    return true;
+}
+
+inline store::new_event make_event(std::string const& account, std::string const& type = "call.ended",
+                                   std::string const& body = "{}", std::optional<std::string> key = std::nullopt) {
+    auto event = std::make_shared<accepted_event const>(accepted_event{make_id<event_id>(), account, type, body, ""});
+    store::new_event out{std::move(event), std::move(key), {}};
+    for (std::size_t i = 0; i < body.size(); ++i)
+        out.content_hash[i % out.content_hash.size()] ^= static_cast<std::uint8_t>(body[i]);
+    return out;
+}
+
+/// A gate that grants what the test says, keeps what it is given, and can hold the writer back.
+class fake_gate final : public store::lane_gate {
+  public:
+    grant current_grant() override {
+        std::unique_lock lock(mutex_);
+        ++asked_;
+        changed_.notify_all();
+        changed_.wait(lock, [this] { return !held_; });
+        return grant_;
+    }
+    void take(instance_id owner, std::vector<store::claimed_delivery> deliveries) override {
+        std::lock_guard lock(mutex_);
+        for (auto& one : deliveries)
+            taken_.emplace_back(owner, std::move(one));
+        changed_.notify_all();
+    }
+    void note_parked(std::vector<webhook_id> webhooks) override {
+        std::lock_guard lock(mutex_);
+        parked_.insert(parked_.end(), webhooks.begin(), webhooks.end());
+    }
+
+    void set(grant what) {
+        std::lock_guard lock(mutex_);
+        grant_ = std::move(what);
+    }
+    /// The writer stops before its next batch. Returns when it stands there (a first event must be under way).
+    void hold() {
+        std::lock_guard lock(mutex_);
+        held_ = true;
+    }
+    void wait_until_asked(int times) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return asked_ >= times; });
+    }
+    int asked() {
+        std::lock_guard lock(mutex_);
+        return asked_;
+    }
+    void let_go() {
+        std::lock_guard lock(mutex_);
+        held_ = false;
+        changed_.notify_all();
+    }
+    std::vector<std::pair<instance_id, store::claimed_delivery>> taken() {
+        std::lock_guard lock(mutex_);
+        return taken_;
+    }
+    std::vector<webhook_id> parked() {
+        std::lock_guard lock(mutex_);
+        return parked_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    grant grant_;
+    bool held_ = false;
+    int asked_ = 0;
+    std::vector<std::pair<instance_id, store::claimed_delivery>> taken_;
+    std::vector<webhook_id> parked_;
+};
+
+using receipt = result<store::publish_receipt>;
+
+/// Submits and gives a future of the answer.
+inline std::future<receipt> submit(store::event_writer& to, store::new_event event) {
+    auto promise = std::make_shared<std::promise<receipt>>();
+    auto out = promise->get_future();
+    to.submit(std::move(event), [promise](receipt got) { promise->set_value(std::move(got)); });
+    return out;
+}
+
+inline instance_id add_instance(test_database& in) {
+    return instance_id{in.number("INSERT INTO instances (name) VALUES ('test') RETURNING instance_id")};
+}
+
+inline intake_config intake_limits() {
+    intake_config out;
+    out.queue_events_max = 10'000;
+    out.queue_bytes_max = 64 << 20;
+    out.batch_events_max = 500;
+    out.batch_bytes_max = 8 << 20;
+    return out;
+}
+
+} // namespace klen::webhooks::test

@@ -1,0 +1,161 @@
+#include "store/wire_format.hpp"
+
+#include "store/connection_string.hpp"
+#include "store/session.hpp"
+
+#include "support/test_database.hpp"
+
+#include <gtest/gtest.h>
+
+namespace klen::webhooks::store {
+namespace {
+
+using test::test_database;
+
+TEST(wire_format, text_that_postgresql_cannot_hold_is_replaced) {
+    EXPECT_EQ(storable_text("plain ä €"), "plain ä €");
+    EXPECT_EQ(storable_text(std::string_view("a\0b", 3)), "a\xef\xbf\xbd"
+                                                          "b");
+    EXPECT_EQ(storable_text("\xff\xfe"), "\xef\xbf\xbd\xef\xbf\xbd");
+    EXPECT_EQ(storable_text("cut \xe2\x82"), "cut \xef\xbf\xbd\xef\xbf\xbd");
+    EXPECT_EQ(storable_text(""), "");
+}
+
+TEST(wire_format, text_arrays_are_read_as_they_are_written) {
+    EXPECT_EQ(parse_text_array("{}"), std::vector<std::string>{});
+    EXPECT_EQ(parse_text_array("{call.*,*}"), (std::vector<std::string>{"call.*", "*"}));
+    EXPECT_EQ(parse_text_array(R"({"a,b","c\"d","e\\f","","NULL",NULL})"),
+              (std::vector<std::string>{"a,b", "c\"d", "e\\f", "", "NULL", ""}));
+}
+
+TEST(wire_format, every_type_arrives_as_it_was_sent) {
+    test_database db(test_database::kind::empty);
+    session link(db.options(), {.name = "test"});
+    auto const id = make_uuid_v7();
+    binary_array ids(pg_type::uuid), texts(pg_type::text), bytes(pg_type::bytes), small(pg_type::int2),
+        middle(pg_type::int4), big(pg_type::int8), flags(pg_type::boolean), none(pg_type::text);
+    ids.add(id);
+    texts.add(std::string_view("ä'\"\\,{}"));
+    texts.add_null();
+    bytes.add(std::string_view("\0\xff", 2));
+    small.add_int2(-2);
+    middle.add_int4(-70000);
+    big.add_int8(std::numeric_limits<std::int64_t>::min());
+    flags.add(true);
+    constexpr statement ask{"ask",
+                            "SELECT ($1::uuid[])[1], $2::text[], ($3::bytea[])[1], ($4::smallint[])[1],"
+                            " ($5::integer[])[1], ($6::bigint[])[1], ($7::boolean[])[1], cardinality($8::text[]),"
+                            " $9::bigint, $10::text, $11::integer, $12::boolean, $13::bytea, $14::uuid"};
+    parameters with;
+    with.array(ids).array(texts).array(bytes).array(small).array(middle).array(big).array(flags).array(none);
+    with.int8(-5).text("x").int4(-6).boolean(false).bytes(std::array<std::uint8_t, 2>{0, 1}).uuid_value(id);
+    auto const got = link.run(ask, with);
+    ASSERT_TRUE(got) << got.error().message;
+    EXPECT_EQ(got->uuid_value(0, 0), id);
+    EXPECT_EQ(parse_text_array(got->text(0, 1)), (std::vector<std::string>{"ä'\"\\,{}", ""}));
+    EXPECT_EQ(got->bytes(0, 2), std::string("\0\xff", 2));
+    EXPECT_EQ(got->int8(0, 3), -2);
+    EXPECT_EQ(got->int8(0, 4), -70000);
+    EXPECT_EQ(got->int8(0, 5), std::numeric_limits<std::int64_t>::min());
+    EXPECT_TRUE(got->boolean(0, 6));
+    EXPECT_EQ(got->int8(0, 7), 0);
+    EXPECT_EQ(got->int8(0, 8), -5);
+    EXPECT_EQ(got->text(0, 9), "x");
+    EXPECT_EQ(got->int8(0, 10), -6);
+    EXPECT_FALSE(got->boolean(0, 11));
+    EXPECT_EQ(got->bytes(0, 12), std::string("\0\1", 2));
+    EXPECT_EQ(got->uuid_value(0, 13), id);
+}
+
+// --- sessions -------------------------------------------------------------------------------------------------------
+
+TEST(session, its_settings_outlive_a_reconnect) {
+    test_database db(test_database::kind::empty);
+    auto options = db.options();
+    options.url += " options='-c work_mem=5MB -c statement_timeout=1'";
+    session link(options, {.name = "mine", .statement_timeout = milliseconds(1234)});
+    auto const settings = [&] {
+        auto const got = link.run_text("SELECT concat_ws(' ', current_setting('timezone'), current_setting('work_mem'),"
+                                       " current_setting('statement_timeout'), current_setting('application_name'))");
+        return std::string(got.value().text(0, 0));
+    };
+    EXPECT_EQ(settings(), "UTC 5MB 1234ms klen-webhooks mine"); // ours count over the user's
+    db.cut_connections();
+    EXPECT_EQ(link.run_text("SELECT 1").error().kind, fault::connection_lost);
+    EXPECT_FALSE(link.connected());
+    EXPECT_EQ(settings(), "UTC 5MB 1234ms klen-webhooks mine");
+}
+
+TEST(session, errors_are_told_apart_by_sqlstate_and_show_no_data) {
+    test_database db(test_database::kind::empty);
+    session link(db.options(), {.name = "test", .statement_timeout = milliseconds(50)});
+    ASSERT_TRUE(link.run_text("CREATE TABLE t (a text PRIMARY KEY); INSERT INTO t VALUES ('hidden')"));
+    auto const twice = link.run_text("INSERT INTO t VALUES ('hidden')");
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().kind, fault::database_refused);
+    EXPECT_NE(twice.error().message.find("23505"), std::string::npos);
+    EXPECT_EQ(twice.error().message.find("hidden"), std::string::npos) << twice.error().message;
+    EXPECT_EQ(link.run_text("SELECT pg_sleep(5)").error().kind, fault::database_busy);
+    EXPECT_EQ(link.run_text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$").error().kind, fault::database_busy);
+    EXPECT_EQ(link.run_text("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$").error().kind, fault::database_busy);
+    EXPECT_EQ(link.run_text("DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$").error().kind, fault::connection_lost);
+    EXPECT_TRUE(link.run_text("SELECT 1"));
+}
+
+TEST(session, a_transaction_that_fails_leaves_nothing) {
+    test_database db(test_database::kind::empty);
+    session link(db.options(), {.name = "test"});
+    auto const done = link.transact([](session::work& in) -> result<void> {
+        EXPECT_TRUE(in.run_text("CREATE TABLE t (a int)"));
+        return failure{fault::conflict, "changed my mind"};
+    });
+    EXPECT_EQ(done.error().kind, fault::conflict);
+    EXPECT_EQ(db.value("SELECT to_regclass('t') IS NULL"), "t");
+}
+
+TEST(session, waits_a_little_longer_after_each_failure_to_connect) {
+    session link({.url = "host=/nonexistent dbname=x", .connect_timeout = seconds(2)}, {.name = "test"});
+    auto const first = link.connect();
+    ASSERT_FALSE(first);
+    EXPECT_EQ(first.error().kind, fault::connection_lost);
+    EXPECT_GT(link.next_attempt(), std::chrono::steady_clock::now());
+    EXPECT_FALSE(link.run_text("SELECT 1")); // at once
+}
+
+// --- connection_options ---------------------------------------------------------------------------------------------
+
+TEST(connection, no_message_shows_the_password) {
+    connection_options const options{.url = "postgresql://user:secretword@db.example:1234/name?sslmode=require"};
+    auto const shown = describe(options);
+    EXPECT_EQ(shown.find("secretword"), std::string::npos);
+    EXPECT_EQ(shown, "database \"name\" on db.example port 1234 as user \"user\"");
+    connection_options const broken{.url = "postgresql://user:secretword@host:x y/?bad"};
+    EXPECT_EQ(describe(broken).find("secretword"), std::string::npos);
+    auto const refused = check_connection(broken);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message.find("secretword"), std::string::npos) << refused.error().message;
+}
+
+TEST(connection, a_url_keeps_its_options_and_gets_ours) {
+    auto const text =
+        connection_string({.url = "postgresql://u:p'\\@h/d?sslmode=verify-full&connect_timeout=9"}, {.name = "n"})
+            .value();
+    EXPECT_NE(text.find("sslmode='verify-full'"), std::string::npos);
+    EXPECT_NE(text.find("connect_timeout='9'"), std::string::npos);
+    EXPECT_NE(text.find("password='p\\'\\\\'"), std::string::npos);
+    EXPECT_NE(text.find("tcp_user_timeout='8000'"), std::string::npos);
+}
+
+TEST(connection, waiting_for_the_database_ends) {
+    test_database db(test_database::kind::empty);
+    EXPECT_TRUE(check_connection(db.options()));
+    EXPECT_TRUE(wait_for_database(db.options(), milliseconds(0)));
+    auto const began = std::chrono::steady_clock::now();
+    auto const never = wait_for_database({.url = "host=/nonexistent dbname=x"}, milliseconds(300));
+    EXPECT_EQ(never.error().kind, fault::connection_lost);
+    EXPECT_GE(std::chrono::steady_clock::now() - began, milliseconds(300));
+    EXPECT_EQ(wait_for_database({.url = "nonsense=1"}, seconds(60)).error().kind, fault::invalid_argument);
+}
+
+} // namespace
+} // namespace klen::webhooks::store
