@@ -24,7 +24,7 @@ constexpr std::string_view status_line_start = "HTTP/1.";
 
 /// Bytes that are neither header nor body: chunk sizes, chunk extensions, trailers. Enough for a body of 4 KiB in
 /// chunks of one byte (five bytes around each).
-constexpr std::size_t framing_bytes_max = 24 * 1024;
+constexpr std::size_t framing_bytes_max = 24'576;
 
 constexpr std::string_view too_large_header = "The response's headers are too large.";
 constexpr std::string_view not_http = "The response is not HTTP/1.0 or HTTP/1.1.";
