@@ -21,3 +21,6 @@ klen_fuzzer(response
 klen_fuzzer(retry_after
   SOURCES policy/retry_after.cpp
   MODULES klen_policy)
+klen_fuzzer(request
+  SOURCES api/chunk_decoder.cpp api/credentials.cpp api/request_guard.cpp api/request_head.cpp api/request_target.cpp
+  MODULES klen_api)
