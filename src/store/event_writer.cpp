@@ -236,7 +236,7 @@ result<void> writer::write_once(part what) {
     int busy = 0;
     int cut_off = 0;
     for (;;) {
-        if (!link_.connected() && !reconnect())
+        if ((!link_.connected() || left_in_doubt_) && !reconnect())
             return gone;
         auto const backend = link_.backend();
         auto const grant = gate_.current_grant();

@@ -90,7 +90,7 @@ bool become(server_user const& user) {
     if (!become(what.user))
         give_up();
     // A change of user clears it, so it is set afterwards; the parent may have died before.
-    if (signal_on_death != 0 && (prctl(PR_SET_PDEATHSIG, signal_on_death) != 0 || getppid() != parent))
+    if (prctl(PR_SET_PDEATHSIG, signal_on_death) != 0 || getppid() != parent)
         give_up();
     syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC: the error pipe is needed until exec */);
     execve(what.argv[0], what.argv.data(), what.envp.data());
@@ -166,7 +166,7 @@ result<command_result> run_command(std::vector<std::string> argv, server_user co
     int pipe_ends[2];
     if (pipe2(pipe_ends, O_CLOEXEC) != 0)
         return failure{fault::io, "cannot make a pipe: " + error_text(errno)};
-    auto const child = launch({std::move(argv), user, pipe_ends[1]}, 0);
+    auto const child = launch({std::move(argv), user, pipe_ends[1]}, SIGTERM); // this thread waits here
     close(pipe_ends[1]);
     command_result out;
     if (child)

@@ -21,10 +21,12 @@
 /// What the tests of the store share.
 namespace klen::webhooks::test {
 
-/// Runs a task to its end and returns its value.
+/// Runs a task to its end and returns its value. The io_context outlives the call: the thread that resumes the task
+/// may still be inside `post` when the task has ended.
 template <class T>
 T run(task<T> what) {
-    asio::io_context io;
+    static thread_local asio::io_context io;
+    io.restart();
     std::optional<T> value;
     std::exception_ptr error;
     asio::co_spawn(executor(io.get_executor()), std::move(what), [&](std::exception_ptr e, T got) {

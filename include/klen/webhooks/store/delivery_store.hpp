@@ -45,8 +45,9 @@ struct record_result {
 ///
 /// Each call is one short transaction. The tasks may be awaited on any executor and resume there; different groups of
 /// calls (heartbeat; claims; records) use connections of their own and do not wait for one another; calls of one group
-/// are done one after the other. Failures: `connection_lost` (may or may not have happened; every call can be repeated
-/// safely), `database_busy`, `database_refused`.
+/// are done one after the other. `reap` and `leave` read through the whole queue, so they belong to the claims: a
+/// heartbeat never waits for them. Failures: `connection_lost` (may or may not have happened; every call can be
+/// repeated safely), `database_busy`, `database_refused`.
 class delivery_store {
   public:
     virtual ~delivery_store() = default;
@@ -62,15 +63,18 @@ class delivery_store {
     /// Gives back all leases of `self` and removes it.
     virtual task<result<std::uint64_t>> leave(instance_id self) = 0;
 
+    /// `lease_lost` when the owner was given up by the others; so for `claim_parked`.
     virtual task<result<due_result>> claim_due(due_request request) = 0;
     virtual task<result<parked_result>> claim_parked(instance_id owner, std::vector<lane_room> rooms) = 0;
-    /// Enabled webhooks that have parked deliveries, in id order, after `after`, at most `limit`.
+    /// Enabled or deleted webhooks that have parked deliveries (a deleted one's are to be cancelled), in id order,
+    /// after `after`, at most `limit`.
     virtual task<result<std::vector<webhook_id>>> parked_webhooks(webhook_id after, std::uint32_t limit) = 0;
     /// Gives back leased deliveries that were not begun.
     virtual task<result<void>> hand_back(instance_id owner, std::vector<delivery_id> deliveries, bool parked) = 0;
 
     /// Writes attempts and next states, each guarded by lease and attempt number: repeating a batch whose fate is
-    /// unknown counts nothing twice.
+    /// unknown counts nothing twice. A retry after a `local_failure` goes back to the queue without being counted or
+    /// put on record.
     virtual task<result<record_result>> record(instance_id owner, std::vector<attempt_record> batch) = 0;
 
     /// With secrets; deleted ones come with `deleted` set; unknown ids are left out.

@@ -17,9 +17,9 @@ class lane_gate {
     virtual ~lane_gate() = default;
 
     struct grant {
-        instance_id owner;                  ///< 0: takes nothing; deliveries are born due and unleased
-        std::uint32_t deliveries_max = 0;   ///< how many the lanes can take at most
-        std::vector<webhook_id> full;       ///< webhooks whose lane has no room: their deliveries are born parked
+        instance_id owner;                ///< 0: takes nothing; deliveries are born due and unleased
+        std::uint32_t deliveries_max = 0; ///< how many the lanes can take at most
+        std::vector<webhook_id> full;     ///< webhooks whose lane has no room: their deliveries are born parked
     };
     virtual grant current_grant() = 0;
     /// Deliveries that were born leased to `owner`, after the commit.
@@ -34,13 +34,20 @@ class event_writer {
   public:
     using done = std::function<void(result<publish_receipt>)>;
 
-    static std::unique_ptr<event_writer> create(connection_options const& options, intake_config const& limits, lane_gate& gate);
+    static std::unique_ptr<event_writer> create(connection_options const& options, intake_config const& limits,
+                                                lane_gate& gate);
     /// Stops; what still waits is answered `shutting_down`.
     virtual ~event_writer() = default;
 
-    /// Thread-safe. `finished` is called exactly once, on the writer's thread, after the commit (or never accepted):
-    /// `conflict` when the idempotency key was used for other content, `connection_lost` when the database is gone (the
-    /// event is then certainly not stored), `overloaded` at once when the queue is full.
+    /// Thread-safe. `finished` is called exactly once: on the writer's thread after the commit, or at once on the
+    /// caller's when the event is not accepted.
+    ///  - `conflict`: the idempotency key was used for other content.
+    ///  - `connection_lost`: the database is gone. Nothing was stored; only when the link broke in the middle of the
+    ///    commit and the database did not come back within a second, that is not known (the message says so): then a
+    ///    repeat with the same idempotency key is safe, and deliveries that were made are found when it is back.
+    ///  - `database_refused`: the database does not take this event; its neighbours are not affected.
+    ///  - `database_busy`: it could not be stored now (disk full, deadlocks); a repeat may succeed.
+    ///  - `overloaded`: the queue is full. `shutting_down`: after `stop`.
     virtual void submit(new_event event, done finished) = 0;
 
     /// False while the last batch met a database that was gone.

@@ -13,16 +13,16 @@ namespace klen::webhooks::store {
 
 /// One file of `migrations/`, embedded in the binary.
 struct migration {
-    int number = 0;          ///< from the file's name, 0001_core.sql → 1
-    std::string_view name;   ///< the file's name
+    int number = 0;        ///< from the file's name, 0001_core.sql → 1
+    std::string_view name; ///< the file's name
     std::string_view sql;
-    std::string checksum;    ///< SHA-256 of the file, hex
+    std::string checksum; ///< SHA-256 of the file, hex
 };
 std::span<migration const> embedded_migrations();
 
 struct schema_state {
-    int applied = 0;         ///< highest number applied; 0: none
-    int known = 0;           ///< highest number this binary has
+    int applied = 0; ///< highest number applied; 0: none
+    int known = 0;   ///< highest number this binary has
     bool complete() const { return applied == known; }
 };
 

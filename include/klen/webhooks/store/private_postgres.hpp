@@ -9,12 +9,12 @@
 namespace klen::webhooks::store {
 
 struct private_postgres_options {
-    std::string dir;      ///< made if missing; holds data/, socket/, log, lock and the master key
-    std::string bin_dir;  ///< empty: PATH, then /usr/lib/postgresql/*/bin, the newest ≥ 15
-    std::string user;     ///< who runs it when this process is root (default postgres, then nobody)
+    std::string dir;     ///< made if missing; holds data/, socket/, log, lock and the master key
+    std::string bin_dir; ///< empty: PATH, then /usr/lib/postgresql/*/bin, the newest ≥ 15
+    std::string user;    ///< who runs it when this process is root (default postgres, then nobody)
     milliseconds start_timeout{60000};
     milliseconds stop_timeout{10000}; ///< `fast` until then, `immediate` afterwards
-    bool fsync = true;    ///< tests may switch it off
+    bool fsync = true;                ///< tests may switch it off
 };
 
 /// A PostgreSQL of this process's own: unix socket only, data folder owned by this process through a lock file, started
@@ -27,14 +27,14 @@ class private_postgres {
     static result<std::unique_ptr<private_postgres>> start(private_postgres_options const& options);
     virtual ~private_postgres() = default;
 
-    virtual std::string url() const = 0;       ///< for connection_options
+    virtual std::string url() const = 0; ///< for connection_options
     virtual std::string const& dir() const = 0;
     virtual bool running() const = 0;
-    virtual void stop() = 0;                   ///< idempotent
+    virtual void stop() = 0; ///< idempotent
 
     /// Reads `name` in the folder, or makes it with `contents` (mode 0600) when it is missing.
     virtual result<std::string> keep_file(std::string const& name, std::string const& contents) = 0;
-    virtual bool first_start() const = 0;      ///< the data folder was made by this start
+    virtual bool first_start() const = 0; ///< the data folder was made by this start
 };
 
 /// The folder when none is configured: /var/lib/klen-webhooks for root, else $XDG_STATE_HOME or ~/.local/state.

@@ -76,7 +76,7 @@ struct publish_receipt {
 struct claimed_delivery {
     delivery_id id;
     webhook_id webhook;
-    event_ptr event;          ///< null: the event is past its retention
+    event_ptr event; ///< null: the event is past its retention
     event_id event_of;
     std::string account_id;
     int attempts_made = 0;
