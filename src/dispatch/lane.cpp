@@ -7,22 +7,6 @@ namespace klen::webhooks::dispatch {
 
 using policy::error_class;
 
-std::string_view to_string(lane_state state) {
-    switch (state) {
-    case lane_state::loading:
-        return "loading";
-    case lane_state::ready:
-        return "ready";
-    case lane_state::disabled:
-        return "disabled";
-    case lane_state::deleted:
-        return "deleted";
-    case lane_state::unusable:
-        return "unusable";
-    }
-    return "unknown";
-}
-
 bool lane::offer(leased_delivery& delivery) {
     if (!takes() || queue_.size() >= std::size_t{limits_.queue_max} * 2)
         return false;

@@ -7,7 +7,6 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace klen::webhooks::dispatch {
@@ -19,7 +18,6 @@ enum class lane_state {
     deleted,  ///< its deliveries are cancelled
     unusable, ///< its secrets cannot be read: as disabled, until it is read again
 };
-std::string_view to_string(lane_state state);
 
 /// One webhook's deliveries in memory, and what may happen to them. A state machine without I/O; belongs to one shard.
 ///

@@ -1,5 +1,6 @@
 #include "dispatch/virtual_node.hpp"
 
+#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -159,6 +160,29 @@ TEST(ownership, claim_whose_fate_is_unknown_leaves_nothing_behind) {
     ASSERT_TRUE(c.run_until_done(seconds(15)));
     EXPECT_EQ(c.outside.seen.size(), 20U);
     EXPECT_EQ(c.database.instances.size(), 1U);
+}
+
+TEST(ownership, instance_with_a_hanging_io_thread_loses_its_leases) {
+    asio::io_context io_thread; // hangs for as long as nobody polls it
+    virtual_cluster c;
+    auto const hook = c.add_webhook("a.example");
+    auto& hung = c.start_node(usual_options(), 1, io_thread.get_executor());
+    c.database.publish_many(hung.dispatcher.get(), hook, 30);
+    EXPECT_EQ(c.database.leased(), 30U);
+    c.start_node();
+    ASSERT_TRUE(c.run_until_done(seconds(30)));
+    EXPECT_EQ(c.database.ended_as(decision::delivered), 30U);
+    EXPECT_FALSE(hung.dispatcher->healthy());
+    EXPECT_EQ(hung.dispatcher->current_grant().owner.value, 0);
+
+    for (int i = 0; i < 100; ++i) {
+        io_thread.restart();
+        io_thread.poll();
+        c.world.run_for(milliseconds(100));
+    }
+    EXPECT_TRUE(hung.dispatcher->healthy()) << "it goes on under a new term";
+    EXPECT_EQ(c.outside.seen.size(), 30U);
+    EXPECT_EQ(hung.dispatcher->stats().in_memory, 0U);
 }
 
 TEST(ownership, two_instances_share_the_work_and_repeat_nothing) {

@@ -66,7 +66,7 @@ void virtual_cluster::set_secrets(webhook_id id, std::vector<signing::secret> co
     }
 }
 
-virtual_node& virtual_cluster::make_node(dispatch::dispatch_options options, std::size_t shards) {
+virtual_node& virtual_cluster::make_node(dispatch::dispatch_options options, std::size_t shards, executor shards_on) {
     auto node = std::make_unique<virtual_node>();
     node->runs = std::make_shared<process>();
     node->store = std::make_unique<model_store>(world, database, node->runs);
@@ -75,7 +75,7 @@ virtual_node& virtual_cluster::make_node(dispatch::dispatch_options options, std
     for (std::size_t i = 0; i < shards; ++i) {
         node->clients.push_back(
             std::make_unique<scripted_client>(world, outside, node->runs, static_cast<int>(nodes_.size())));
-        env.shards.push_back({world.ex(), node->clients.back().get()});
+        env.shards.push_back({shards_on ? shards_on : world.ex(), node->clients.back().get()});
     }
     env.store = node->store.get();
     env.time = &world;
@@ -87,8 +87,8 @@ virtual_node& virtual_cluster::make_node(dispatch::dispatch_options options, std
     return *nodes_.back();
 }
 
-virtual_node& virtual_cluster::start_node(dispatch::dispatch_options options, std::size_t shards) {
-    auto& node = make_node(std::move(options), shards);
+virtual_node& virtual_cluster::start_node(dispatch::dispatch_options options, std::size_t shards, executor shards_on) {
+    auto& node = make_node(std::move(options), shards, std::move(shards_on));
     auto const started = world.run(node.dispatcher->start(), seconds(10));
     if (!started)
         throw std::runtime_error("start did not end");

@@ -38,8 +38,11 @@ class virtual_cluster {
     /// Its secrets become these, newest first.
     void set_secrets(webhook_id id, std::vector<signing::secret> const& secrets);
 
-    virtual_node& make_node(dispatch::dispatch_options options = usual_options(), std::size_t shards = 1);
-    virtual_node& start_node(dispatch::dispatch_options options = usual_options(), std::size_t shards = 1);
+    /// `shards_on`: where its shards run, if not with all the rest.
+    virtual_node& make_node(dispatch::dispatch_options options = usual_options(), std::size_t shards = 1,
+                            executor shards_on = {});
+    virtual_node& start_node(dispatch::dispatch_options options = usual_options(), std::size_t shards = 1,
+                             executor shards_on = {});
     /// True when it ended within the shutdown's bound.
     bool stop(virtual_node& node);
     /// As by kill -9: nothing of it ever runs again.
