@@ -18,6 +18,8 @@
 #include <string>
 #include <thread>
 
+#include <poll.h>
+
 /// What the tests of the store share.
 namespace klen::webhooks::test {
 
@@ -45,8 +47,7 @@ inline bool eventually(std::function<bool()> const& condition) {
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline)
             return false;
-        std::this_thread::yield();
-        usleep(2000);
+        ::poll(nullptr, 0, 2);
     }
     return true;
 }

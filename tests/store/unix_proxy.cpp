@@ -76,7 +76,7 @@ void unix_proxy::refuse() {
     refusing_ = true;
     ++generation_;
     while (carrying_ > 0)
-        usleep(1000);
+        ::poll(nullptr, 0, 1);
 }
 
 void unix_proxy::accept_all() {

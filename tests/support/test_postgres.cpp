@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -77,7 +77,7 @@ std::string start_or_find() {
         }
         if (std::chrono::steady_clock::now() > deadline)
             throw std::runtime_error("the tests' PostgreSQL did not start; see " + test_postgres_dir() + "/server.log");
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        ::poll(nullptr, 0, 20);
     }
 }
 

@@ -13,9 +13,9 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <thread>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -45,7 +45,7 @@ void wait_for_the_last(std::string const& dir) {
     int const clients = open((dir + "/clients.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     auto last_used = std::chrono::steady_clock::now();
     while (asked_to_end == 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        ::poll(nullptr, 0, 200);
         auto const now = std::chrono::steady_clock::now();
         if (flock(clients, LOCK_EX | LOCK_NB) != 0) {
             last_used = now;
