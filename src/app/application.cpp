@@ -31,8 +31,9 @@ namespace {
 
 /// How long an io thread may take to answer before the process counts as hung.
 constexpr milliseconds hung_after{10'000};
-/// What requests that are being read or answered get when the daemon stops.
-constexpr milliseconds answer_bound{3'000};
+/// What requests that are being read or answered get when the daemon stops. Short: dispatch.shutdown_timeout comes on
+/// top of it, and a publisher whose connection is cut repeats the call, with the same id.
+constexpr milliseconds answer_bound{1'000};
 
 /// Why the daemon could not start: thrown during start-up only, and caught in `serve`.
 struct start_error {

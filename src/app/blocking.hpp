@@ -10,23 +10,20 @@
 #include <optional>
 #include <utility>
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace klen::webhooks::app {
 
 /// Runs `body()` on `ex` and blocks this thread until it ends. The executor's threads run meanwhile, and this thread is
 /// none of them. For start and shutdown only.
 template <class T>
 T wait_for(executor ex, std::function<task<T>()> body) {
-    std::promise<T> ended;
-    auto future = ended.get_future();
-    auto done = [&ended](std::exception_ptr error, auto... value) {
+    // Shared with the handler: this thread may leave while the other one is still inside set_value.
+    auto const ended = std::make_shared<std::promise<T>>();
+    auto future = ended->get_future();
+    auto done = [ended](std::exception_ptr error, auto... value) {
         if (error)
-            ended.set_exception(error);
+            ended->set_exception(error);
         else
-            ended.set_value(std::move(value)...);
+            ended->set_value(std::move(value)...);
     };
     // `body` lives on this stack until the future is ready, so its coroutine may refer to it.
     asio::co_spawn(ex, body(), std::move(done));

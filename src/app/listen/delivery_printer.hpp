@@ -24,7 +24,7 @@ class delivery_printer {
         bool json = false;
         bool utf8 = false; ///< marks as ✓ and ✗ instead of words
         bool colour = false;
-        std::size_t body_lines_max = 24;
+        std::size_t body_lines_max = 40;
     };
     delivery_printer(std::ostream& out, style how) : out_(out), how_(how) {}
 
