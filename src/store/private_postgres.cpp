@@ -113,7 +113,9 @@ result<void> check_way(fs::path const& dir, server_user const& user) {
         struct stat is {};
         if (stat(above.c_str(), &is) != 0)
             return io_failure("cannot look at " + above.string(), errno);
-        auto const needed = is.st_uid == user.uid ? S_IXUSR : is.st_gid == user.gid ? S_IXGRP : S_IXOTH;
+        mode_t const needed = is.st_uid == user.uid   ? mode_t{S_IXUSR}
+                              : is.st_gid == user.gid ? mode_t{S_IXGRP}
+                                                      : mode_t{S_IXOTH};
         if ((is.st_mode & needed) == 0)
             return failure{fault::io, "user " + user.name + ", who runs the private PostgreSQL, cannot enter " +
                                           above.string() +
@@ -160,7 +162,8 @@ std::vector<std::string> candidate_folders(std::string const& configured) {
     if (!configured.empty())
         return {configured};
     std::vector<std::string> out;
-    std::istringstream path(std::getenv("PATH") ? std::getenv("PATH") : "");
+    auto const* searched = std::getenv("PATH");
+    std::istringstream path(searched ? searched : "");
     for (std::string folder; std::getline(path, folder, ':');)
         if (folder.starts_with('/'))
             out.push_back(folder);
