@@ -50,13 +50,10 @@ class fake_api_store : public store::api_store {
 
     task<result<void>> delete_webhook(std::string account_id, webhook_id id) override {
         std::lock_guard lock(mutex);
-        if (fails)
-            co_return *fails;
-        auto* found = find(account_id, id);
-        if (found == nullptr)
-            co_return failure{fault::not_found, "no such webhook"};
-        found->deleted = true;
-        co_return result<void>();
+        auto* found = fails ? nullptr : find(account_id, id);
+        if (found != nullptr)
+            found->deleted = true;
+        co_return found != nullptr ? done() : failed(fails.value_or(failure{fault::not_found, "no such webhook"}));
     }
 
     task<result<store::event_row>> show_event(std::string account_id, event_id id) override {
@@ -77,9 +74,7 @@ class fake_api_store : public store::api_store {
     task<result<std::vector<std::string>>> event_types() override { co_return std::vector<std::string>(); }
     task<result<void>> ping() override {
         std::lock_guard lock(mutex);
-        if (fails)
-            co_return *fails;
-        co_return result<void>();
+        co_return fails ? failed(*fails) : done();
     }
     task<result<std::vector<std::string>>> maintain(hours, hours) override { co_return std::vector<std::string>(); }
 
@@ -89,6 +84,10 @@ class fake_api_store : public store::api_store {
     std::optional<failure> fails; ///< what every call answers
 
   private:
+    // Out of line: with a sanitizer, g++ 12 takes the failure of a result<void> for uninitialised when it sees both.
+    [[gnu::noinline]] static result<void> done() { return {}; }
+    [[gnu::noinline]] static result<void> failed(failure why) { return why; }
+
     store::webhook* find(std::string const& account_id, webhook_id id) {
         auto const found = std::ranges::find_if(
             webhooks, [&](auto const& w) { return w.id == id && w.account_id == account_id && !w.deleted; });
