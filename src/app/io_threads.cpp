@@ -52,6 +52,7 @@ void io_threads::beat(one& thread) {
 
 std::vector<asio::io_context*> io_threads::contexts() {
     std::vector<asio::io_context*> out;
+    out.reserve(threads_.size());
     for (auto& t : threads_)
         out.push_back(&t->context);
     return out;

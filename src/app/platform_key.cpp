@@ -46,7 +46,9 @@ new_key make_key(std::optional<std::string> account_id, std::string name, std::v
     new_key out{made.text, row_of(made.text, made.hash)};
     out.row.account_id = std::move(account_id);
     out.row.name = std::move(name);
-    out.row.permissions = permissions.empty() ? all_permissions() : std::move(permissions);
+    out.row.permissions = std::move(permissions);
+    if (out.row.permissions.empty())
+        out.row.permissions = all_permissions();
     return out;
 }
 

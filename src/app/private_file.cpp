@@ -59,7 +59,7 @@ result<std::optional<std::string>> read_private_file(std::string const& path) {
     }
     if (!S_ISREG(info.st_mode))
         return failure{fault::io, path + " is no ordinary file"};
-    auto text = read_input(path, 64 * 1024);
+    auto text = read_input(path, std::size_t{64} << 10);
     if (text.has_error())
         return text.error();
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' '))

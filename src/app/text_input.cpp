@@ -35,7 +35,7 @@ result<std::string> read_input(std::string const& name, std::size_t bytes_max) {
 }
 
 result<std::string> read_secret_file(std::string const& name) {
-    auto text = read_input(name, 64 * 1024);
+    auto text = read_input(name, std::size_t{64} << 10);
     if (text.has_error())
         return text.error();
     auto line = text->substr(0, text->find_first_of("\r\n"));

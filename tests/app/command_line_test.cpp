@@ -18,6 +18,7 @@ struct outcome {
 outcome run_line(std::vector<std::string> words) {
     words.insert(words.begin(), "klen-webhooks");
     std::vector<char*> arguments;
+    arguments.reserve(words.size());
     for (auto& word : words)
         arguments.push_back(word.data());
     testing::internal::CaptureStdout();

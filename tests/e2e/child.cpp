@@ -63,10 +63,13 @@ child::child(std::vector<std::string> arguments, std::map<std::string, std::stri
     arguments.insert(arguments.begin(), program);
     environment.emplace("PATH", "/usr/local/bin:/usr/bin:/bin");
     std::vector<std::string> settings;
+    settings.reserve(environment.size());
     for (auto const& [name, value] : environment)
-        settings.push_back(name + "=" + value);
+        settings.emplace_back(name).append("=").append(value);
     std::vector<char*> argv;
     std::vector<char*> envp;
+    argv.reserve(arguments.size() + 1);
+    envp.reserve(settings.size() + 1);
     for (auto& a : arguments)
         argv.push_back(a.data());
     for (auto& s : settings)

@@ -57,7 +57,7 @@ std::string explain(api_answer const& answer) {
 std::string readable(std::string const& body) {
     std::string canonical;
     if (event::canonical_json(body, {}, canonical))
-        return terminal_safe(body, 64 * 1024, true);
+        return terminal_safe(body, std::size_t{64} << 10, true);
     return terminal_safe(indent_json(canonical, "", shown_lines_max), 1U << 20, true);
 }
 
@@ -220,7 +220,7 @@ int run_health(api_options const& api, bool ready) {
     auto const answer = client->call("GET", ready ? "/readyz?verbose" : "/livez");
     if (answer.has_error())
         return complain(exit_unavailable, answer.error().message);
-    std::cout << terminal_safe(answer->body, 16 * 1024, true) << '\n';
+    std::cout << terminal_safe(answer->body, std::size_t{16} << 10, true) << '\n';
     return answer->ok() ? exit_ok : exit_unavailable;
 }
 

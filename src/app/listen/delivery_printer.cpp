@@ -12,7 +12,7 @@ namespace klen::webhooks::app::listen {
 
 namespace {
 
-constexpr std::size_t shown_bytes_max = 64 * 1024;
+constexpr std::size_t shown_bytes_max = std::size_t{64} << 10;
 
 std::string local_time(wall_time at) {
     auto const seconds = std::chrono::floor<std::chrono::seconds>(at);
