@@ -46,7 +46,7 @@ std::vector<fs::path> sources() {
     return out;
 }
 
-std::string relative(fs::path const& file) { return fs::relative(file, root).string(); }
+std::string shown(fs::path const& file) { return fs::relative(file, root).string(); }
 
 // The arrows of docs/ARCHITECTURE.md: what a module may include, beside itself.
 std::map<std::string, std::set<std::string>> const edges = {
@@ -74,7 +74,7 @@ TEST(hygiene, modules_include_only_what_lies_below_them) {
                     std::string const other = (*it)[1];
                     if (edges.contains(other)) {
                         EXPECT_TRUE(other == module || below.contains(other))
-                            << relative(file) << " includes " << other << ", which is not below " << module;
+                            << shown(file) << " includes " << other << ", which is not below " << module;
                     }
                 }
             }
@@ -100,14 +100,14 @@ TEST(hygiene, libraries_stay_inside_their_modules) {
         std::string const text = read(file);
         for (auto const& r : rules) {
             if (std::regex_search(text, r.include)) {
-                EXPECT_TRUE(r.modules.contains(module)) << relative(file);
+                EXPECT_TRUE(r.modules.contains(module)) << shown(file);
             }
         }
     }
     for (auto const& file : files_below("include", {".hpp"})) {
         std::string const text = read(file);
         for (auto const& r : rules)
-            EXPECT_FALSE(std::regex_search(text, r.include)) << relative(file);
+            EXPECT_FALSE(std::regex_search(text, r.include)) << shown(file);
     }
 }
 
@@ -132,9 +132,9 @@ TEST(hygiene, banned_patterns_do_not_appear) {
             continue;
         std::string const text = read(file);
         for (auto const& b : bans) {
-            if (!b.only_below.empty() && relative(file).rfind(b.only_below, 0) != 0)
+            if (!b.only_below.empty() && shown(file).rfind(b.only_below, 0) != 0)
                 continue;
-            EXPECT_FALSE(std::regex_search(text, b.pattern)) << relative(file) << ": " << b.why;
+            EXPECT_FALSE(std::regex_search(text, b.pattern)) << shown(file) << ": " << b.why;
         }
     }
 }
@@ -156,7 +156,7 @@ TEST(hygiene, every_source_is_in_a_target) {
                         (fuzzer != stem && text.find(fuzzer) != std::string::npos);
             }
         }
-        EXPECT_TRUE(named) << relative(file) << " is in no CMakeLists.txt";
+        EXPECT_TRUE(named) << shown(file) << " is in no CMakeLists.txt";
     }
 }
 
@@ -168,7 +168,7 @@ TEST(hygiene, the_project_stands_alone) {
                 continue;
             if (entry.path().filename() == "hygiene_test.cpp")
                 continue;
-            EXPECT_FALSE(std::regex_search(read(entry.path()), outside)) << relative(entry.path());
+            EXPECT_FALSE(std::regex_search(read(entry.path()), outside)) << shown(entry.path());
         }
 }
 
@@ -185,7 +185,7 @@ TEST(hygiene, files_named_in_documents_exist) {
         std::string const text = read(document);
         ASSERT_FALSE(text.empty()) << document;
         for (std::sregex_iterator it(text.begin(), text.end(), named), end; it != end; ++it)
-            EXPECT_TRUE(fs::exists(root / (*it)[1].str())) << relative(document) << " names " << (*it)[1];
+            EXPECT_TRUE(fs::exists(root / (*it)[1].str())) << shown(document) << " names " << (*it)[1];
     }
 }
 
@@ -206,14 +206,14 @@ TEST(hygiene, settings_named_in_documents_exist) {
         std::string const text = read(document);
         for (std::sregex_iterator it(text.begin(), text.end(), dotted), end; it != end; ++it)
             if (sections.contains((*it)[1])) {
-                EXPECT_TRUE(keys.contains((*it)[1].str() + "." + (*it)[2].str())) << relative(document) << " names " << it->str();
+                EXPECT_TRUE(keys.contains((*it)[1].str() + "." + (*it)[2].str())) << shown(document) << " names " << it->str();
             }
         for (std::sregex_iterator it(text.begin(), text.end(), variable), end; it != end; ++it) {
             std::string name = it->str();
             if (name.ends_with("_FILE"))
                 name.resize(name.size() - 5);
             EXPECT_TRUE(variables.contains(name) || of_the_command_line.contains(name) || name.ends_with("_"))
-                << relative(document) << " names " << it->str();
+                << shown(document) << " names " << it->str();
         }
     }
 }
