@@ -86,8 +86,15 @@ struct bench {
         std::uint64_t const received_before = receiver.received();
         std::uint64_t const repeats_before = receiver.repeats();
         cpu_use const before = cpu_of(daemon.pid());
-        load_plan plan{opt.port, key, "acct_bench", connections, opt.payload_bytes, next_event,
-                       times.arrived.size() - next_event, std::chrono::seconds(opt.seconds), rate};
+        load_plan plan{opt.port,
+                       key,
+                       "acct_bench",
+                       connections,
+                       opt.payload_bytes,
+                       next_event,
+                       times.arrived.size() - next_event,
+                       std::chrono::seconds(opt.seconds),
+                       rate};
         auto const began = std::chrono::steady_clock::now();
         load_result load = publish(plan, times);
         auto const last_answer = std::chrono::steady_clock::now();
@@ -133,13 +140,13 @@ struct bench {
 };
 
 void print(std::vector<row> const& rows) {
-    std::printf("\n%-22s %10s %10s | %8s %8s | %8s %8s | %7s %7s %7s | %6s %7s\n", "load", "accepted/s", "deliv./s", "202 p50",
-                "p99 ms", "1st p50", "p99 ms", "daemon", "postgr.", "load+rx", "drain", "RSS MB");
+    std::printf("\n%-22s %10s %10s | %8s %8s | %8s %8s | %7s %7s %7s | %6s %7s\n", "load", "accepted/s", "deliv./s",
+                "202 p50", "p99 ms", "1st p50", "p99 ms", "daemon", "postgr.", "load+rx", "drain", "RSS MB");
     for (row const& r : rows)
-        std::printf("%-22s %10.0f %10.0f | %8.2f %8.2f | %8.2f %8.2f | %7.1f %7.1f %7.1f | %5.2fs %7.0f%s\n", r.load.c_str(),
-                    r.published_per_s, r.delivered_per_s, r.publish_p50_ms, r.publish_p99_ms, r.first_byte_p50_ms,
-                    r.first_byte_p99_ms, r.daemon_us, r.postgres_us, r.generator_us, r.drained_s, r.resident_mb,
-                    r.refused != 0 || r.repeats != 0 ? "  (refused or repeated: see JSON)" : "");
+        std::printf("%-22s %10.0f %10.0f | %8.2f %8.2f | %8.2f %8.2f | %7.1f %7.1f %7.1f | %5.2fs %7.0f%s\n",
+                    r.load.c_str(), r.published_per_s, r.delivered_per_s, r.publish_p50_ms, r.publish_p99_ms,
+                    r.first_byte_p50_ms, r.first_byte_p99_ms, r.daemon_us, r.postgres_us, r.generator_us, r.drained_s,
+                    r.resident_mb, r.refused != 0 || r.repeats != 0 ? "  (refused or repeated: see JSON)" : "");
     std::printf("\n\"202\": from send to answer. \"1st\": from the publisher's 202 to the receiver's first byte.\n"
                 "daemon, postgr., load+rx: CPU microseconds a delivery (load generator and receiver together).\n");
 }
@@ -152,9 +159,10 @@ void write_json(std::string const& file, std::vector<row> const& rows) {
         out << (i == 0 ? "\n" : ",\n") << R"( {"load":")" << r.load << R"(","accepted_per_s":)" << r.published_per_s
             << R"(,"delivered_per_s":)" << r.delivered_per_s << R"(,"publish_p50_ms":)" << r.publish_p50_ms
             << R"(,"publish_p99_ms":)" << r.publish_p99_ms << R"(,"first_byte_p50_ms":)" << r.first_byte_p50_ms
-            << R"(,"first_byte_p99_ms":)" << r.first_byte_p99_ms << R"(,"daemon_us":)" << r.daemon_us << R"(,"postgres_us":)"
-            << r.postgres_us << R"(,"generator_us":)" << r.generator_us << R"(,"drained_s":)" << r.drained_s << R"(,"refused":)"
-            << r.refused << R"(,"repeats":)" << r.repeats << R"(,"resident_mb":)" << r.resident_mb << "}";
+            << R"(,"first_byte_p99_ms":)" << r.first_byte_p99_ms << R"(,"daemon_us":)" << r.daemon_us
+            << R"(,"postgres_us":)" << r.postgres_us << R"(,"generator_us":)" << r.generator_us << R"(,"drained_s":)"
+            << r.drained_s << R"(,"refused":)" << r.refused << R"(,"repeats":)" << r.repeats << R"(,"resident_mb":)"
+            << r.resident_mb << "}";
     }
     out << "\n]\n";
 }
@@ -174,7 +182,9 @@ int run(options const& opt) {
     wait_until_ready(daemon, opt.port);
     std::string const key = read_file(opt.dir + "/private/platform-key");
     call(opt.port, "POST", "/api/v1/webhooks?account_id=acct_bench", key,
-         R"({"name":"bench","url":"http://127.0.0.1:)" + std::to_string(receiver.port()) + R"(/","subscribed_events":["*"]})", 201);
+         R"({"name":"bench","url":"http://127.0.0.1:)" + std::to_string(receiver.port()) +
+             R"(/","subscribed_events":["*"]})",
+         201);
 
     bench all{opt, daemon, receiver, times, key};
     all.measure("warm-up", 64, 0);
@@ -215,8 +225,10 @@ int main(int argc, char** argv) {
             opt.binary.clear();
     }
     if (opt.binary.empty()) {
-        std::fprintf(stderr, "usage: %s --binary build/release/klen-webhooks [--seconds 8] [--payload-bytes 1024] [--dir …] "
-                             "[--json file] [--port 18080]\n", argv[0]);
+        std::fprintf(stderr,
+                     "usage: %s --binary build/release/klen-webhooks [--seconds 8] [--payload-bytes 1024] [--dir …] "
+                     "[--json file] [--port 18080]\n",
+                     argv[0]);
         return 2;
     }
     try {

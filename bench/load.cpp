@@ -32,10 +32,12 @@ struct shared {
 struct publisher : std::enable_shared_from_this<publisher> {
     publisher(asio::io_context& context, shared& s) : socket(context), timer(context), all(s) {
         head_after_length = "\r\nContent-Type: application/json\r\nAuthorization: Bearer " + s.plan.key + "\r\n\r\n";
-        body_begin = R"({"account_id":")" + s.plan.account_id + R"(","event_type":"call.ended","payload":{"call":{"seq":)";
+        body_begin =
+            R"({"account_id":")" + s.plan.account_id + R"(","event_type":"call.ended","payload":{"call":{"seq":)";
         // The delivered body is about as long as asked for.
         std::size_t const around = 80;
-        body_end = R"(,"pad":")" + std::string(s.plan.payload_bytes > around ? s.plan.payload_bytes - around : 1, 'x') + R"("}}})";
+        body_end = R"(,"pad":")" + std::string(s.plan.payload_bytes > around ? s.plan.payload_bytes - around : 1, 'x') +
+                   R"("}}})";
         buffer.resize(16 * 1024);
     }
 
@@ -61,7 +63,8 @@ struct publisher : std::enable_shared_from_this<publisher> {
             intended = now;
             return send();
         }
-        intended = all.began + std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(ordinal) / all.plan.rate * 1e9));
+        intended = all.began + std::chrono::nanoseconds(
+                                   static_cast<std::int64_t>(static_cast<double>(ordinal) / all.plan.rate * 1e9));
         if (intended <= now)
             return send();
         timer.expires_at(intended);
@@ -81,10 +84,11 @@ struct publisher : std::enable_shared_from_this<publisher> {
         out += body_begin;
         out += seq;
         out += body_end;
-        asio::async_write(socket, asio::buffer(out), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
-            if (!ec)
-                self->read();
-        });
+        asio::async_write(socket, asio::buffer(out),
+                          [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
+                              if (!ec)
+                                  self->read();
+                          });
     }
 
     void read() {
@@ -148,9 +152,9 @@ std::string call(std::uint16_t port, std::string const& method, std::string cons
     asio::io_context context;
     tcp::socket socket(context);
     socket.connect({asio::ip::address_v4::loopback(), port});
-    std::string const request = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " +
-                                key + "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                                "\r\n\r\n" + body;
+    std::string const request =
+        method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " + key +
+        "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     asio::write(socket, asio::buffer(request));
     std::string answer;
     boost::system::error_code ec;

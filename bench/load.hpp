@@ -13,10 +13,10 @@ struct load_plan {
     std::string account_id;
     unsigned connections = 1;
     std::size_t payload_bytes = 1024;
-    std::size_t first_event = 0;      ///< number of the first event
+    std::size_t first_event = 0; ///< number of the first event
     std::size_t events_max = 0;
     std::chrono::milliseconds duration{};
-    double rate = 0;                  ///< events a second over all connections; 0: as fast as answers come
+    double rate = 0; ///< events a second over all connections; 0: as fast as answers come
 };
 
 struct load_result {

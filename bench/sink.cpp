@@ -61,10 +61,11 @@ struct sink::connection : std::enable_shared_from_this<connection> {
 
     void answer() {
         static constexpr std::string_view ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        asio::async_write(socket, asio::buffer(ok), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
-            if (!ec)
-                self->consume();
-        });
+        asio::async_write(socket, asio::buffer(ok),
+                          [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
+                              if (!ec)
+                                  self->consume();
+                          });
     }
 
     tcp::socket socket;

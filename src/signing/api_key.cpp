@@ -74,7 +74,8 @@ std::optional<std::array<std::uint8_t, 32>> hash_api_key(std::string_view text) 
 
 std::string api_key_hint(std::string_view text) {
     constexpr std::size_t shown = prefix.size() + 4;
-    bool const is_key = text.size() == key_characters && text.starts_with(prefix) && is_base64url(text.substr(prefix.size()));
+    bool const is_key =
+        text.size() == key_characters && text.starts_with(prefix) && is_base64url(text.substr(prefix.size()));
     return is_key ? std::string(text.substr(0, shown)) + "…" : "(not a key)";
 }
 

@@ -25,14 +25,22 @@ std::string mutate(std::string input, std::string const& other, std::mt19937_64&
     for (std::size_t i = 0; i < steps; ++i) {
         std::size_t const at = below(input.size() + 1);
         switch (below(5)) {
-        case 0: input.insert(at, 1, static_cast<char>(random())); break;
-        case 1: input.erase(at, below(8)); break;
+        case 0:
+            input.insert(at, 1, static_cast<char>(random()));
+            break;
+        case 1:
+            input.erase(at, below(8));
+            break;
         case 2:
             if (at < input.size())
                 input[at] = static_cast<char>(input[at] ^ (1 << below(8)));
             break;
-        case 3: input = input.substr(0, at) + other.substr(below(other.size() + 1)); break;
-        default: input.insert(at, input.substr(below(input.size() + 1), below(32))); break;
+        case 3:
+            input = input.substr(0, at) + other.substr(below(other.size() + 1));
+            break;
+        default:
+            input.insert(at, input.substr(below(input.size() + 1), below(32)));
+            break;
         }
     }
     return input;

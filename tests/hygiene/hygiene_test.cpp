@@ -118,11 +118,14 @@ TEST(hygiene, banned_patterns_do_not_appear) {
         std::string only_below; ///< empty: everywhere
     };
     std::vector<ban> const bans = {
-        {std::regex(R"(\basio::detached\b|, detached\))"), "a detached coroutine has no owner and swallows exceptions", ""},
+        {std::regex(R"(\basio::detached\b|, detached\))"), "a detached coroutine has no owner and swallows exceptions",
+         ""},
         {std::regex(R"(awaitable_operators)"), "operator|| loses errors and is not safe across threads", ""},
         {std::regex(R"(experimental::channel|experimental/channel)"), "Boost 1.81's channel breaks after a cancel", ""},
-        {std::regex(R"(#include <boost/asio\.hpp>)"), "include what is used: the whole of Asio costs seconds a source", ""},
-        {std::regex(R"(\bco_await\b[^;{}]*\[[^\]\n]+\]\s*(\([^)]*\))?\s*\{)"), "g++ 12 frees a capture beside co_await twice (PR 107288): name the lambda first", ""},
+        {std::regex(R"(#include <boost/asio\.hpp>)"), "include what is used: the whole of Asio costs seconds a source",
+         ""},
+        {std::regex(R"(\bco_await\b[^;{}]*\[[^\]\n]+\]\s*(\([^)]*\))?\s*\{)"),
+         "g++ 12 frees a capture beside co_await twice (PR 107288): name the lambda first", ""},
         {std::regex(R"(\bsleep_for\b|\busleep\b)"), "a test that sleeps and hopes is a defect", "tests"},
         {std::regex(R"(\bstd::(cout|printf)\b)"), "logs go through base/log.hpp", "src/store"},
         {std::regex(R"(\bTODO\b|\bFIXME\b|\bXXX\b)"), "say it in an issue", ""},
@@ -146,7 +149,8 @@ TEST(hygiene, every_source_is_in_a_target) {
         // Somewhere between the file's folder and the root, a CMakeLists.txt (or .cmake) names it.
         bool named = false;
         std::string const stem = file.stem().string();
-        for (fs::path folder = file.parent_path(); !named && folder != root.parent_path(); folder = folder.parent_path()) {
+        for (fs::path folder = file.parent_path(); !named && folder != root.parent_path();
+             folder = folder.parent_path()) {
             for (char const* list : {"CMakeLists.txt", "targets.cmake"}) {
                 std::string const text = fs::exists(folder / list) ? read(folder / list) : std::string();
                 std::string fuzzer = stem;
@@ -180,7 +184,8 @@ std::vector<fs::path> documents() {
 }
 
 TEST(hygiene, files_named_in_documents_exist) {
-    std::regex const named(R"re(`((?:\.ci|bench|config|docker|docs|include|migrations|scripts|src|tests)/[\w./-]+)[^`]*`)re");
+    std::regex const named(
+        R"re(`((?:\.ci|bench|config|docker|docs|include|migrations|scripts|src|tests)/[\w./-]+)[^`]*`)re");
     for (auto const& document : documents()) {
         std::string const text = read(document);
         ASSERT_FALSE(text.empty()) << document;
@@ -206,7 +211,8 @@ TEST(hygiene, settings_named_in_documents_exist) {
         std::string const text = read(document);
         for (std::sregex_iterator it(text.begin(), text.end(), dotted), end; it != end; ++it)
             if (sections.contains((*it)[1])) {
-                EXPECT_TRUE(keys.contains((*it)[1].str() + "." + (*it)[2].str())) << shown(document) << " names " << it->str();
+                EXPECT_TRUE(keys.contains((*it)[1].str() + "." + (*it)[2].str()))
+                    << shown(document) << " names " << it->str();
             }
         for (std::sregex_iterator it(text.begin(), text.end(), variable), end; it != end; ++it) {
             std::string name = it->str();

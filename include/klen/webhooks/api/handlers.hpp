@@ -22,11 +22,11 @@ struct services {
     store::api_store* store = nullptr;
     signing::sealer const* seals = nullptr;
     egress::client_context_ptr egress;
-    std::function<void(webhook_id)> webhook_changed;     ///< to the dispatcher
-    std::function<bool()> draining;                      ///< shutting down: not ready
-    std::function<bool()> alive;                         ///< for /readyz: threads answer and heartbeats are committed
-    std::function<bool()> live;                          ///< for /livez: threads answer, no dependency asked; may be empty
-    std::function<std::string()> metrics;                ///< Prometheus text
+    std::function<void(webhook_id)> webhook_changed; ///< to the dispatcher
+    std::function<bool()> draining;                  ///< shutting down: not ready
+    std::function<bool()> alive;                     ///< for /readyz: threads answer and heartbeats are committed
+    std::function<bool()> live;                      ///< for /livez: threads answer, no dependency asked; may be empty
+    std::function<std::string()> metrics;            ///< Prometheus text
 };
 
 /// Routes under /api: webhooks, events, event types.

@@ -23,9 +23,9 @@ enum class method { get, head, post, put, patch, delete_, options, other };
 /// One request as a handler sees it: framed, bounded, routed, authenticated.
 struct request {
     method verb{};
-    std::string path;                                          ///< without query, decoded, no trailing slash
-    std::map<std::string, std::string, std::less<>> parameters;///< from the route: {id}
-    std::vector<std::pair<std::string, std::string>> query;    ///< decoded, in order
+    std::string path;                                           ///< without query, decoded, no trailing slash
+    std::map<std::string, std::string, std::less<>> parameters; ///< from the route: {id}
+    std::vector<std::pair<std::string, std::string>> query;     ///< decoded, in order
     std::string body;
     std::string request_id;
 
@@ -53,7 +53,7 @@ struct caller {
 /// Adding a call is adding a handler and a route.
 struct route {
     method verb{};
-    std::string path; ///< "/api/v1/webhooks/{id}"
+    std::string path;       ///< "/api/v1/webhooks/{id}"
     std::string permission; ///< "publish", "read", "manage_webhooks", "manage_keys"; empty: no key needed
     /// Runs on the connection's io thread. What it throws becomes a 500.
     std::function<task<response>(request, caller)> handle;
@@ -86,8 +86,8 @@ class server {
     virtual void start() = 0;
     virtual std::uint16_t port() const = 0;
 
-    /// Stops accepting, answers what is under way (with `Connection: close`), closes idle connections; ends when all are
-    /// closed, or soon after `until` has come, by which time their sockets are closed. Idempotent. Await it on the
+    /// Stops accepting, answers what is under way (with `Connection: close`), closes idle connections; ends when all
+    /// are closed, or soon after `until` has come, by which time their sockets are closed. Idempotent. Await it on the
     /// first context while all contexts run, and before the server is destroyed. A handler that is still waiting then
     /// may go on; its answer is dropped.
     virtual task<void> stop(steady_time until) = 0;

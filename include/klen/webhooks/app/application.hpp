@@ -11,10 +11,10 @@ namespace klen::webhooks::app {
 /// Exit codes of every command; documented in README.md.
 enum exit_code : int {
     exit_ok = 0,
-    exit_failed = 1,        ///< the thing asked for was refused or failed
-    exit_usage = 2,         ///< the command line is wrong
-    exit_config = 3,        ///< the configuration is wrong
-    exit_unavailable = 4,   ///< the database, a port or the daemon cannot be reached
+    exit_failed = 1,      ///< the thing asked for was refused or failed
+    exit_usage = 2,       ///< the command line is wrong
+    exit_config = 3,      ///< the configuration is wrong
+    exit_unavailable = 4, ///< the database, a port or the daemon cannot be reached
 };
 
 /// The daemon: load, migrate, build, start, wait for a signal, drain. Returns an exit code. Blocks.

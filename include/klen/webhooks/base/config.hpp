@@ -8,8 +8,8 @@
 #include <vector>
 
 /// The configuration as the program uses it: plain values, checked. Where the keys, defaults, ranges and descriptions
-/// are declared: `src/base/settings_declared.cpp`, the only place; the parser, `check-config`, `config/klen-webhooks.toml` and
-/// the documentation come from there.
+/// are declared: `src/base/settings_declared.cpp`, the only place; the parser, `check-config`,
+/// `config/klen-webhooks.toml` and the documentation come from there.
 namespace klen::webhooks {
 
 using std::chrono::hours;
@@ -18,8 +18,8 @@ using std::chrono::seconds;
 
 struct server_config {
     std::string listen_address;
-    std::uint16_t listen_port = 0;       ///< 0: any free port (the log says which)
-    std::string operations_address;      ///< own listener for /livez, /readyz, /metrics; empty: the API's
+    std::uint16_t listen_port = 0;  ///< 0: any free port (the log says which)
+    std::string operations_address; ///< own listener for /livez, /readyz, /metrics; empty: the API's
     std::uint16_t operations_port = 0;
     std::uint32_t connections_max = 0;
     std::uint32_t header_bytes_max = 0;
@@ -31,17 +31,17 @@ struct server_config {
 };
 
 struct database_config {
-    std::string url;                 ///< postgresql://…; empty: a private PostgreSQL. Secret.
-    std::string private_dir;         ///< data folder of the private PostgreSQL; empty: a default by user
-    std::string private_bin_dir;     ///< where initdb and postgres are; empty: looked for
-    std::string private_user;        ///< who runs it when the daemon is started by root
-    bool migrate_on_start = false;   ///< the private PostgreSQL is always migrated
+    std::string url;               ///< postgresql://…; empty: a private PostgreSQL. Secret.
+    std::string private_dir;       ///< data folder of the private PostgreSQL; empty: a default by user
+    std::string private_bin_dir;   ///< where initdb and postgres are; empty: looked for
+    std::string private_user;      ///< who runs it when the daemon is started by root
+    bool migrate_on_start = false; ///< the private PostgreSQL is always migrated
     milliseconds connect_timeout{};
-    milliseconds start_wait{};       ///< how long `serve` waits at start for the database to come
-    milliseconds statement_timeout{};///< for reads and claims; never applies to a commit
+    milliseconds start_wait{};        ///< how long `serve` waits at start for the database to come
+    milliseconds statement_timeout{}; ///< for reads and claims; never applies to a commit
     milliseconds tcp_user_timeout{};
     std::uint32_t api_connections = 0;
-    milliseconds watch_interval{};   ///< how often changes to webhooks and keys made by other instances are looked for
+    milliseconds watch_interval{}; ///< how often changes to webhooks and keys made by other instances are looked for
 };
 
 struct intake_config {
@@ -64,12 +64,12 @@ struct delivery_config {
     std::string header_prefix;
     std::uint32_t response_body_bytes_max = 0;
     std::uint32_t response_header_bytes_max = 0;
-    hours disable_after{};               ///< a webhook that only failed for this long is disabled; 0: never
+    hours disable_after{}; ///< a webhook that only failed for this long is disabled; 0: never
     std::string user_agent;
 };
 
 struct dispatch_config {
-    std::uint32_t io_threads = 0;        ///< 0: one per core
+    std::uint32_t io_threads = 0; ///< 0: one per core
     std::uint32_t lane_queue_max = 0;
     std::uint32_t webhook_concurrency_max = 0;
     std::uint32_t host_concurrency_max = 0;
@@ -86,10 +86,10 @@ struct dispatch_config {
 
 struct egress_config {
     bool allow_http = false;
-    std::vector<std::string> allowed_ranges; ///< CIDR; special-use ranges that may be reached all the same
-    std::vector<std::string> refused_ranges; ///< CIDR; refused in addition
-    std::vector<std::uint16_t> allowed_ports;///< empty: all but well-known services that are not the web's
-    std::vector<std::string> dns_servers;    ///< "192.0.2.1" or "192.0.2.1:53"; empty: the system's
+    std::vector<std::string> allowed_ranges;  ///< CIDR; special-use ranges that may be reached all the same
+    std::vector<std::string> refused_ranges;  ///< CIDR; refused in addition
+    std::vector<std::uint16_t> allowed_ports; ///< empty: all but well-known services that are not the web's
+    std::vector<std::string> dns_servers;     ///< "192.0.2.1" or "192.0.2.1:53"; empty: the system's
     milliseconds dns_timeout{};
     milliseconds dns_cache_max{};
     milliseconds dns_negative_cache{};
@@ -97,7 +97,7 @@ struct egress_config {
     std::uint32_t idle_connections_per_origin_max = 0;
     std::uint32_t idle_connections_max = 0;
     milliseconds idle_timeout{};
-    std::string ca_file;                     ///< empty: the system's certificates
+    std::string ca_file; ///< empty: the system's certificates
 };
 
 struct secrets_config {
@@ -106,14 +106,14 @@ struct secrets_config {
 };
 
 struct retention_config {
-    hours events{};            ///< how long events and attempts are kept (whole days)
+    hours events{}; ///< how long events and attempts are kept (whole days)
 };
 
 struct log_config {
     log::level level = log::level::info;
     log::format format = log::format::text;
     std::string file;
-    bool attempts = true;      ///< a line for each delivered attempt too; failures are always logged
+    bool attempts = true; ///< a line for each delivered attempt too; failures are always logged
 };
 
 struct config {

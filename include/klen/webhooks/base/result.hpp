@@ -12,18 +12,18 @@ namespace klen::webhooks {
 /// What kind of operating error happened. An *outcome* of an attempt (HTTP 500, a timeout at the receiver) is
 /// never one of these: it is a value (`policy/attempt_result.hpp`).
 enum class fault {
-    invalid_argument,    ///< what the caller gave cannot be used; the message names the field and the mend
-    not_found,           ///< no such thing, or not this account's
-    conflict,            ///< the thing exists already, with other content
-    too_large,           ///< over a limit of the configuration
-    overloaded,          ///< a bounded queue is full; try again later
-    connection_lost,     ///< the link to the database is gone; what was being done may or may not have happened
-    database_refused,    ///< the database answered with an error that a repeat would meet again
-    database_busy,       ///< serialization failure, deadlock, out of resources: a repeat may succeed
-    shutting_down,       ///< this instance takes no more work
-    lease_lost,          ///< this instance no longer owns what it wanted to change
-    io,                  ///< a file or a process could not be used
-    corrupt,             ///< stored data does not have the form it must have (a seal that does not open, …)
+    invalid_argument, ///< what the caller gave cannot be used; the message names the field and the mend
+    not_found,        ///< no such thing, or not this account's
+    conflict,         ///< the thing exists already, with other content
+    too_large,        ///< over a limit of the configuration
+    overloaded,       ///< a bounded queue is full; try again later
+    connection_lost,  ///< the link to the database is gone; what was being done may or may not have happened
+    database_refused, ///< the database answered with an error that a repeat would meet again
+    database_busy,    ///< serialization failure, deadlock, out of resources: a repeat may succeed
+    shutting_down,    ///< this instance takes no more work
+    lease_lost,       ///< this instance no longer owns what it wanted to change
+    io,               ///< a file or a process could not be used
+    corrupt,          ///< stored data does not have the form it must have (a seal that does not open, …)
 };
 
 /// Name of a fault for logs, e.g. "connection_lost".

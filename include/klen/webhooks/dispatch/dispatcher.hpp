@@ -53,10 +53,10 @@ struct dispatch_stats {
     std::uint64_t deliveries_failed = 0; ///< no attempt left
     std::uint64_t cancelled = 0;
     std::uint64_t leases_lost = 0;
-    std::uint64_t in_memory = 0;         ///< leased deliveries: queued, in flight or unrecorded
+    std::uint64_t in_memory = 0; ///< leased deliveries: queued, in flight or unrecorded
     std::uint64_t bytes_in_memory = 0;
     std::uint64_t in_flight = 0;
-    std::uint64_t unrecorded = 0;        ///< outcomes not yet committed
+    std::uint64_t unrecorded = 0; ///< outcomes not yet committed
     std::uint64_t lanes = 0;
     std::uint64_t parked_lanes = 0;      ///< lanes that have deliveries parked in the database
     double oldest_heartbeat_seconds = 0; ///< age of the last committed heartbeat
@@ -73,11 +73,12 @@ class dispatcher : public store::lane_gate {
     /// Registers the instance and starts claiming, heartbeats and lanes. A failure: the database cannot be used.
     virtual task<result<void>> start() = 0;
 
-    /// Takes nothing more; lets attempts end; writes outcomes; gives back leases; ends within `dispatch.shutdown_timeout`.
-    /// Idempotent, safe before `start`.
+    /// Takes nothing more; lets attempts end; writes outcomes; gives back leases; ends within
+    /// `dispatch.shutdown_timeout`. Idempotent, safe before `start`.
     virtual task<void> stop() = 0;
 
-    /// The webhook was changed, enabled, disabled or deleted: its lane reads it again before the next attempt. Thread-safe.
+    /// The webhook was changed, enabled, disabled or deleted: its lane reads it again before the next attempt.
+    /// Thread-safe.
     virtual void webhook_changed(webhook_id id) = 0;
 
     /// Thread-safe.

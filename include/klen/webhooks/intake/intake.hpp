@@ -65,8 +65,8 @@ class intake {
 
     /// One event as JSON text. Resumes on the caller's executor after the commit.
     task<publish_answer> publish(publisher who, std::string json);
-    /// An array of events: an answer for each, in order; refused as a whole when it is not an array, empty, or too long.
-    /// All that can be accepted are submitted before any is awaited, so that they share a commit.
+    /// An array of events: an answer for each, in order; refused as a whole when it is not an array, empty, or too
+    /// long. All that can be accepted are submitted before any is awaited, so that they share a commit.
     task<std::variant<std::vector<publish_answer>, refusal>> publish_batch(publisher who, std::string json,
                                                                            std::size_t items_max);
 
@@ -74,7 +74,6 @@ class intake {
     std::variant<store::new_event, refusal> judge(publisher const& who, std::string_view json) const;
 
   private:
-
     intake_config config_;
     store::event_writer& writer_;
     event_catalogue const& catalogue_;
