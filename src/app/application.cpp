@@ -19,7 +19,9 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
+#include <filesystem>
 #include <random>
 
 #include <sys/resource.h>
@@ -34,6 +36,42 @@ constexpr milliseconds hung_after{10'000};
 /// What requests that are being read or answered get when the daemon stops. Short: dispatch.shutdown_timeout comes on
 /// top of it, and a publisher whose connection is cut repeats the call, with the same id.
 constexpr milliseconds answer_bound{1'000};
+
+/// Ends the process when stopping takes longer than that: a database that hangs keeps a thread inside libpq, which
+/// cannot be asked to leave. Leases make it safe: what was not recorded is repeated.
+class hard_stop {
+  public:
+    explicit hard_stop(milliseconds bound) : thread_([this, bound] { watch(bound); }) {}
+    ~hard_stop() {
+        {
+            std::lock_guard lock(mutex_);
+            done_ = true;
+        }
+        changed_.notify_one();
+        thread_.join();
+    }
+    hard_stop(hard_stop const&) = delete;
+    hard_stop& operator=(hard_stop const&) = delete;
+
+  private:
+    void watch(milliseconds bound) {
+        std::unique_lock lock(mutex_);
+        if (changed_.wait_for(lock, bound, [this] { return done_; }))
+            return;
+        log::error("the database does not answer: stopping without it; what is not recorded will be sent again",
+                   {{"waited_ms", bound}});
+        log::flush();
+        _exit(exit_failed);
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool done_ = false;
+    std::thread thread_;
+};
+
+/// For what comes after the deliveries: threads to end, the private PostgreSQL to stop.
+constexpr milliseconds hard_stop_margin{3'000};
 
 /// Why the daemon could not start: thrown during start-up only, and caught in `serve`.
 struct start_error {
@@ -114,6 +152,7 @@ class daemon {
     wall_time const started_at_ = std::chrono::system_clock::now();
     std::atomic<bool> draining_{false};
     bool running_ = false;
+    std::optional<hard_stop> bound_; ///< from `drain` until all below is destroyed: their threads are waited for
 
     database where_;
     std::optional<signing::sealer> seals_;
@@ -153,6 +192,12 @@ void daemon::open_seals() {
         if (!where_.own)
             throw start_error{exit_config, "secrets.master_key: must be set where database.url is: make one with "
                                            "`openssl rand -base64 32` and keep a copy outside the database"};
+        // Made once, on the first start. A new one later would leave every webhook's secret sealed for ever.
+        std::string const file = where_.own->dir() + "/master.key";
+        if (!where_.own->first_start() && !std::filesystem::exists(file))
+            throw start_error{exit_config, file +
+                                               ": the master key is missing; put it back from a backup: without it the "
+                                               "secrets of the webhooks in this database cannot be opened"};
         key = need(where_.own->keep_file("master.key", signing::generate_master_key() + "\n"));
         while (!key.empty() && (key.back() == '\n' || key.back() == '\r'))
             key.pop_back();
@@ -285,6 +330,7 @@ void daemon::drain() {
     if (draining_.exchange(true))
         return;
     signals_.die_at_next();
+    bound_.emplace(settings_.dispatch.shutdown_timeout + answer_bound + hard_stop_margin);
     if (running_) {
         log::info("stopping");
         stop_server(api_);

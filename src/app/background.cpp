@@ -40,8 +40,14 @@ task<result<void>> background::watch() {
     if (changed.has_error())
         co_return changed.error();
     parts_.keys->apply(changed->api_keys);
-    for (auto const& [id, revision] : changed->webhooks)
-        parts_.dispatcher->webhook_changed(id);
+    std::unordered_map<webhook_id, std::int64_t> shown;
+    for (auto const& [id, revision] : changed->webhooks) {
+        auto const before = revisions_.find(id);
+        if (before == revisions_.end() || before->second != revision)
+            parts_.dispatcher->webhook_changed(id);
+        shown.emplace(id, revision);
+    }
+    revisions_ = std::move(shown);
     cursor_ = changed->cursor;
     co_return result<void>{};
 }

@@ -8,6 +8,7 @@
 #include "klen/webhooks/store/api_store.hpp"
 
 #include <string>
+#include <unordered_map>
 
 namespace klen::webhooks::app {
 
@@ -49,6 +50,7 @@ class background {
     background_parts parts_;
     background_times times_;
     std::string cursor_;
+    std::unordered_map<webhook_id, std::int64_t> revisions_; ///< what the last look showed: looks overlap by seconds
     task_group group_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <functional>
 
 namespace klen::webhooks::app {
@@ -21,6 +22,7 @@ constexpr char const* exit_codes = "Exit codes: 0 done; 1 refused or failed; 2 t
 class command_line {
   public:
     command_line() {
+        read_environment();
         app_.require_subcommand(1);
         app_.footer(exit_codes);
         app_.set_help_all_flag("--help-all", "Help for all commands");
@@ -47,6 +49,20 @@ class command_line {
     }
 
   private:
+    /// Values that options start from. Not CLI11's envname: that writes the variable of every subcommand, chosen or
+    /// not, after the options were read, and so takes the environment's word over the command line's.
+    void read_environment() {
+        auto const take = [](char const* name, std::string& into) {
+            if (char const* value = std::getenv(name); value != nullptr && *value != '\0')
+                into = value;
+        };
+        take("KLEN_WEBHOOKS_CONFIG", config_.file);
+        take("KLEN_WEBHOOKS_URL", api_.url);
+        take("KLEN_WEBHOOKS_KEY", api_.key);
+        if (char const* value = std::getenv("KLEN_WEBHOOKS_SECRET"); value != nullptr && *value != '\0')
+            listen_.secrets = {value};
+    }
+
     CLI::App* command(CLI::App& parent, std::string const& name, std::string const& what, std::function<int()> run) {
         auto* const sub = parent.add_subcommand(name, what);
         sub->footer(exit_codes);
@@ -62,18 +78,15 @@ class command_line {
     }
 
     void add_config(CLI::App* to) {
-        to->add_option("-c,--config", config_.file, "Configuration file (TOML)")->envname("KLEN_WEBHOOKS_CONFIG");
+        to->add_option("-c,--config", config_.file, "Configuration file (TOML); or KLEN_WEBHOOKS_CONFIG");
     }
 
     /// An option that may be repeated, one value each time: without that it would swallow what follows it.
     static CLI::Option* repeated(CLI::Option* option) { return option->allow_extra_args(false); }
 
     void add_api(CLI::App* to, bool account) {
-        to->add_option("--url", api_.url, "Where the daemon's API is")
-            ->envname("KLEN_WEBHOOKS_URL")
-            ->capture_default_str();
-        auto* const key = to->add_option("--key", api_.key, "API key (better: --key-file, or the variable)");
-        key->envname("KLEN_WEBHOOKS_KEY");
+        to->add_option("--url", api_.url, "Where the daemon's API is; or KLEN_WEBHOOKS_URL")->capture_default_str();
+        to->add_option("--key", api_.key, "API key (better: --key-file, or KLEN_WEBHOOKS_KEY)");
         to->add_option("--key-file", api_.key_file, "File that holds the API key; wins over --key");
         if (account)
             to->add_option("--account", api_.account, "Account to act for; needed with a platform key");
@@ -158,9 +171,8 @@ class command_line {
                                   [this] { return run_listen(listen_); });
         sub->add_option("--address", listen_.address, "IP address to listen on")->capture_default_str();
         sub->add_option("--port", listen_.port, "Port; 0: any free one")->capture_default_str();
-        auto* const secret =
-            sub->add_option("--secret", listen_.secrets, "Webhook secret (whsec_...); may be repeated");
-        repeated(secret)->envname("KLEN_WEBHOOKS_SECRET");
+        repeated(sub->add_option("--secret", listen_.secrets,
+                                 "Webhook secret (whsec_...); may be repeated; or KLEN_WEBHOOKS_SECRET"));
         repeated(sub->add_option("--secret-file", listen_.secret_files, "File that holds a secret; may be repeated"));
         sub->add_option("--header-prefix", listen_.header_prefix, "As delivery.header_prefix")->capture_default_str();
         sub->add_option("--status", listen_.statuses, "Answer with this, or a list: one per attempt (500,500,200)")
@@ -178,8 +190,8 @@ class command_line {
     void declare_health() {
         auto* const sub = command(app_, "health", "Ask a running daemon whether it lives",
                                   [this] { return run_health(api_, ready_); });
-        sub->add_option("--url", api_.url, "Where its API or operations listener is")
-            ->envname("KLEN_WEBHOOKS_URL")
+        sub->add_option("--url", api_.url,
+                        "Where its API is, or its operations listener if it has one; or KLEN_WEBHOOKS_URL")
             ->capture_default_str();
         sub->add_flag("--ready", ready_, "Ask whether it is ready for work instead");
     }

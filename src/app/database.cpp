@@ -1,10 +1,13 @@
 #include "app/database.hpp"
 
 #include "app/private_file.hpp"
+#include "klen/webhooks/signing/sealer.hpp"
 #include "klen/webhooks/store/migrations.hpp"
 
 #include <algorithm>
 #include <chrono>
+
+#include <unistd.h>
 
 namespace klen::webhooks::app {
 
@@ -14,7 +17,9 @@ store::private_postgres_options private_options(database_config const& settings)
     store::private_postgres_options out;
     out.dir = private_dir_of(settings);
     out.bin_dir = settings.private_bin_dir;
-    out.user = settings.private_user;
+    // Only root can run it as somebody else; everybody else runs it as themselves.
+    if (geteuid() == 0)
+        out.user = settings.private_user;
     return out;
 }
 
@@ -24,6 +29,11 @@ result<database> start_private(database_config const& settings) {
     auto own = store::private_postgres::start(private_options(settings));
     if (own.has_error())
         return own.error();
+    if ((*own)->first_start()) {
+        auto const key = (*own)->keep_file("master.key", signing::generate_master_key() + "\n");
+        if (key.has_error())
+            return key.error();
+    }
     database out;
     out.private_dir = (*own)->dir();
     out.options = store::connection_options_of(settings, (*own)->url());

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,18 @@ TEST(command_line, every_command_explains_itself_and_the_exit_codes) {
         EXPECT_EQ(got.code, exit_ok) << words.front();
         EXPECT_NE(got.out.find("Exit codes:"), std::string::npos) << words.front();
     }
+}
+
+TEST(command_line, an_option_wins_over_its_variable) {
+    setenv("KLEN_WEBHOOKS_CONFIG", "/nowhere/of-the-variable.toml", 1);
+    auto const by_variable = run_line({"check-config"});
+    auto const by_option = run_line({"check-config", "--config", "/nowhere/of-the-option.toml"});
+    unsetenv("KLEN_WEBHOOKS_CONFIG");
+    EXPECT_EQ(by_variable.code, exit_config);
+    EXPECT_NE(by_variable.err.find("of-the-variable"), std::string::npos) << by_variable.err;
+    EXPECT_EQ(by_option.code, exit_config);
+    EXPECT_NE(by_option.err.find("of-the-option"), std::string::npos) << by_option.err;
+    EXPECT_EQ(by_option.err.find("of-the-variable"), std::string::npos) << by_option.err;
 }
 
 TEST(command_line, what_is_wrong_on_the_line_is_exit_code_2) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 
 namespace klen::webhooks::e2e {
 namespace {
@@ -51,6 +52,39 @@ TEST(lifecycle, a_killed_daemon_delivers_after_its_next_start) {
     EXPECT_EQ(got[0].at("delivery_id"), first.at("delivery_id"));
     EXPECT_EQ(got[0].at("body"), first.at("body"));
     EXPECT_EQ(got[0].at("attempt"), 1) << "an attempt that was never recorded uses up no number";
+}
+
+/// Every process of the private PostgreSQL: the postmaster and its children.
+std::vector<pid_t> postgres_of(daemon const& it) {
+    std::vector<pid_t> out{std::stoi(file_text(it.private_dir() + "/data/postmaster.pid"))};
+    for (auto const& entry : std::filesystem::directory_iterator("/proc")) {
+        auto const status = file_text(entry.path().string() + "/status");
+        auto const at = status.find("PPid:");
+        if (at != std::string::npos && std::stoi(status.substr(at + 5)) == out.front())
+            out.push_back(std::stoi(entry.path().filename()));
+    }
+    return out;
+}
+
+TEST(lifecycle, a_database_that_hangs_keeps_neither_publishers_nor_a_stop_waiting) {
+    daemon it(daemon::settings{{"KLEN_WEBHOOKS_INTAKE_ANSWER_TIMEOUT_MS", "500"},
+                               {"KLEN_WEBHOOKS_DELIVERY_ATTEMPT_TIMEOUT_MS", "1000"},
+                               {"KLEN_WEBHOOKS_DISPATCH_SHUTDOWN_TIMEOUT_MS", "1500"}});
+    it.start();
+    auto const postgres = postgres_of(it);
+    for (auto const pid : postgres)
+        ::kill(pid, SIGSTOP);
+    auto const answer = it.call("POST", "/api/v1/events",
+                                R"({"account_id":"acct_e2e","event_type":"call.ended","payload":{}})", it.key());
+    auto const code = it.stop(20s);
+    for (auto const pid : postgres)
+        ::kill(pid, SIGCONT); // it has been told to end and can hear it now
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(code, 1);
+    EXPECT_NE(it.log().find("stopping without it"), std::string::npos);
+    it.start();
+    EXPECT_FALSE(it.publish().empty()) << "the next start is in order";
+    EXPECT_EQ(it.stop(), 0);
 }
 
 TEST(lifecycle, sigterm_lets_the_attempt_end_records_it_and_repeats_nothing) {

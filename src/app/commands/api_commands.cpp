@@ -10,6 +10,7 @@
 #include "klen/webhooks/event/json_body.hpp"
 
 #include <boost/json/parse.hpp>
+#include <cstdio>
 
 #include <algorithm>
 #include <optional>
@@ -174,6 +175,13 @@ int run_webhook_create(api_options const& api, webhook_create_options const& wha
                 return kept.error();
         return parsed;
     };
+    // The secret is shown this once: whether its file can be written must be known before the webhook exists.
+    if (!what.secret_file.empty()) {
+        auto const probe = what.secret_file + ".check";
+        if (auto writable = write_private_file(probe, ""); writable.has_error())
+            return complain(exit_failed, writable.error().message + "; no webhook was created");
+        std::remove(probe.c_str());
+    }
     // With --secret-file the secret is on no terminal and in no pipe.
     auto quiet = api;
     quiet.json = false;

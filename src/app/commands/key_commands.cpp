@@ -50,7 +50,8 @@ result<void> check(key_create_options const& what) {
 }
 
 int code_of(failure const& failed) {
-    return failed.kind == fault::connection_lost || failed.kind == fault::io || failed.kind == fault::conflict
+    return failed.kind == fault::connection_lost || failed.kind == fault::io || failed.kind == fault::conflict ||
+                   failed.kind == fault::not_found // the migrations are not applied
                ? exit_unavailable
                : exit_failed;
 }
