@@ -171,7 +171,7 @@ section declare_intake() {
     using c = intake_config;
     declaration<c> s("intake", &config::intake, "Accepting events: what waits for its commit, and what is allowed.");
     s.number("queue_events_max", &c::queue_events_max, unit::count, 20000, {1, 10000000},
-             "Events that may wait for their commit. At the limit, publishing is answered with 503 and Retry-After.");
+             "Events that may wait for their commit. At the limit, publishing is answered with 429 and Retry-After.");
     s.number("queue_bytes_max", &c::queue_bytes_max, unit::bytes, 64 * mib, {1 * mib, 64 * gib},
              "Size of the events that may wait for their commit. At least payload_bytes_max.");
     s.number("batch_events_max", &c::batch_events_max, unit::count, 500, {1, 10000}, "Events in one transaction.");
@@ -181,6 +181,10 @@ section declare_intake() {
              "Size of one event's payload.");
     s.number("json_depth_max", &c::json_depth_max, unit::count, 128, {8, 1000},
              "How deep arrays and objects may be nested in a request.");
+    s.number(
+        "answer_timeout_ms", &c::answer_timeout, unit::milliseconds, 5000, {100, 60000},
+        "How long a publisher waits for the commit. Then it is told with 503 that the event may or may not be stored: "
+        "publishing it again with the same id is safe.");
     s.number("idempotency_window_hours", &c::idempotency_window, unit::hours, 24, {1, 8760},
              "How long the id of a published event is remembered, so that publishing it again sends nothing.");
     s.list("extra_event_types", &c::extra_event_types, event_type(), 1000,

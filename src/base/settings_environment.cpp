@@ -18,6 +18,12 @@ bool is_command_line_variable(std::string_view name) {
            name == "KLEN_WEBHOOKS_SECRET";
 }
 
+/// Kubernetes puts these into every container beside a Service that is called klen-webhooks.
+bool is_service_link(std::string_view name) {
+    return name.starts_with("KLEN_WEBHOOKS_SERVICE_") || name == "KLEN_WEBHOOKS_PORT" ||
+           name.starts_with("KLEN_WEBHOOKS_PORT_");
+}
+
 std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> out;
     auto const blank = [](char c) { return c == ' ' || c == '\t'; };
@@ -116,7 +122,7 @@ void read_setting(reading& into, environment const& get, setting const& s) {
 
 /// Why a variable that begins like ours is none; empty when it is one.
 std::string unknown(std::string const& name) {
-    if (!name.starts_with(prefix) || is_command_line_variable(name))
+    if (!name.starts_with(prefix) || is_command_line_variable(name) || is_service_link(name))
         return {};
     std::string file_of;
     for (section const& s : declared()) {

@@ -1,5 +1,7 @@
 #include "klen/webhooks/intake/intake.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <atomic>
 
 namespace klen::webhooks::intake {
@@ -16,7 +18,8 @@ refusal refusal_of(failure const& f) {
         return {kind::too_large, f.message};
     case fault::overloaded:
         return {kind::overloaded, "too many events are waiting to be stored: try again in a moment"};
-    case fault::connection_lost:
+    case fault::connection_lost: // says whether the event may be stored all the same
+        return {kind::unavailable, f.message};
     case fault::database_busy:
         return {kind::unavailable, "the event could not be stored now: try again in a moment"};
     case fault::shutting_down:
@@ -43,6 +46,8 @@ class batch_answers {
         if (missing_.fetch_sub(1, std::memory_order_acq_rel) == 1)
             complete_.set()(true);
     }
+    /// Nobody waits any longer; what still comes in is kept here and dropped.
+    one_shot<bool>::setter give_up() const { return complete_.set(); }
 
     one_shot<bool> const& complete() const { return complete_; }
     std::vector<publish_answer> take() { return std::move(answers_); }
@@ -51,6 +56,28 @@ class batch_answers {
     std::vector<publish_answer> answers_;
     std::atomic<std::size_t> missing_;
     one_shot<bool> complete_;
+};
+
+failure const no_answer_yet{fault::connection_lost,
+                            "the database does not answer: it is not known whether the event is stored; publish it "
+                            "again with the same id"};
+
+/// Does `what` unless the owner is done before: a commit cannot be cancelled, but its publisher must not wait for ever
+/// when the database hangs.
+class patience {
+  public:
+    patience(executor const& ex, milliseconds bound, std::function<void()> what) {
+        if (bound <= milliseconds::zero())
+            return;
+        timer_.emplace(ex, bound);
+        timer_->async_wait([what = std::move(what)](boost::system::error_code ec) {
+            if (!ec)
+                what();
+        });
+    }
+
+  private:
+    std::optional<asio::steady_timer> timer_; // its destructor cancels the wait
 };
 
 } // namespace
@@ -62,7 +89,9 @@ task<publish_answer> intake::publish(publisher who, std::string json) {
     auto judged = judge(who, json);
     if (auto* no = std::get_if<refusal>(&judged))
         co_return std::move(*no);
+    auto const ex = co_await asio::this_coro::executor;
     one_shot<result<store::publish_receipt>> stored;
+    patience const bound(ex, config_.answer_timeout, [set = stored.set()] { set(no_answer_yet); });
     writer_.submit(std::move(std::get<store::new_event>(judged)), stored.set());
     auto outcome = co_await stored.wait();
     co_return answer_of(std::move(outcome));
@@ -89,8 +118,12 @@ task<std::variant<std::vector<publish_answer>, refusal>> intake::publish_batch(p
         };
         writer_.submit(std::move(std::get<store::new_event>(judged)), finished);
     }
+    auto const ex = co_await asio::this_coro::executor;
+    patience const bound(ex, config_.answer_timeout, [give_up = answers->give_up()] { give_up(false); });
     auto const& complete = answers->complete();
-    co_await complete.wait();
+    bool const all = co_await complete.wait();
+    if (!all)
+        co_return refusal_of(no_answer_yet);
     co_return answers->take();
 }
 

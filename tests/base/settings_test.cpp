@@ -135,6 +135,8 @@ TEST(settings, variables_of_the_command_line_and_of_others_are_left_alone) {
     EXPECT_THAT(errors_of("", {{"KLEN_WEBHOOKS_URL", "http://127.0.0.1:8080"},
                                {"KLEN_WEBHOOKS_KEY", "klen_x"},
                                {"KLEN_WEBHOOKS_SECRET", "whsec_x"},
+                               {"KLEN_WEBHOOKS_SERVICE_HOST", "10.0.0.1"}, // what Kubernetes adds
+                               {"KLEN_WEBHOOKS_PORT_8080_TCP", "tcp://10.0.0.1:8080"},
                                {"KLEN_WEBHOOKS_CONFIG", "a.toml"},
                                {"KLEN_OTHER", "x"},
                                {"PATH", "/bin"}}),

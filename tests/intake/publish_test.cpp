@@ -57,6 +57,21 @@ TEST_F(publish, nothing_is_answered_before_the_commit) {
     EXPECT_TRUE(answer);
 }
 
+TEST_F(publish, a_database_that_hangs_is_told_after_the_limit_and_its_late_answer_does_no_harm) {
+    writer.hold();
+    auto quick = limits();
+    quick.answer_timeout = milliseconds(1);
+    intake hasty{quick, writer, catalogue};
+    auto const one = run_task(hasty.publish({"acct"}, good));
+    ASSERT_TRUE(std::holds_alternative<refusal>(one));
+    EXPECT_EQ(std::get<refusal>(one).why, kind::unavailable);
+    EXPECT_NE(std::get<refusal>(one).message.find("the same id"), std::string::npos);
+    auto const many = run_task(hasty.publish_batch({"acct"}, std::string("[") + good + "]", 10));
+    ASSERT_TRUE(std::holds_alternative<refusal>(many));
+    EXPECT_EQ(std::get<refusal>(many).why, kind::unavailable);
+    writer.release(fake_event_writer::accept);
+}
+
 TEST_F(publish, each_fault_of_the_store_has_its_refusal) {
     for (auto const& [given, expected] : {std::pair{fault::conflict, kind::conflict},
                                           {fault::too_large, kind::too_large},

@@ -51,6 +51,7 @@ struct intake_config {
     std::uint64_t batch_bytes_max = 0;
     std::uint32_t payload_bytes_max = 0;
     std::uint32_t json_depth_max = 0;
+    milliseconds answer_timeout{}; ///< 0: none
     hours idempotency_window{};
     std::vector<std::string> extra_event_types;
     bool allow_unknown_event_types = false;
