@@ -80,6 +80,13 @@ bool is_array(std::string_view json) {
 }
 
 task<response> publish_events(services const* with, request what, caller who) {
+    // A platform key may name the account in the query, for all events of the call.
+    if (what.query_value("account_id")) {
+        auto account = account_of(what, who);
+        if (auto* no = std::get_if<response>(&account))
+            co_return std::move(*no);
+        who.account_id = std::move(std::get<std::string>(account));
+    }
     intake::publisher publisher{std::move(who.account_id)};
     if (!is_array(what.body)) {
         auto const answer = co_await with->events->publish(std::move(publisher), std::move(what.body));

@@ -103,9 +103,9 @@ bool is_token_character(char c) {
 /// RFC 9110 §5.6.2
 bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_character); }
 
-/// RFC 9110 §5.5, without obs-text, and without white space at the ends, which a receiver would drop.
+/// RFC 9110 §5.5, without obs-text, without tabs, and without white space at the ends, which a receiver would drop.
 bool is_field_value(std::string_view text) {
-    auto const is_space = [](char c) { return c == ' ' || c == '\t'; };
+    auto const is_space = [](char c) { return c == ' '; };
     if (!text.empty() && (is_space(text.front()) || is_space(text.back())))
         return false;
     return std::ranges::all_of(text, [&](char c) { return is_space(c) || (c > 0x20 && c < 0x7f); });

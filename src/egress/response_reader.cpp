@@ -198,7 +198,7 @@ response_reader::phase response_reader::state::read_header() {
 response_reader::phase response_reader::state::parse_header(std::size_t size) {
     // "HTTP/1.1 200" without the space that the empty reason phrase should leave: common, harmless, refused by Beast.
     constexpr std::size_t after_status = std::string_view("HTTP/1.1 200").size();
-    if (pending[after_status] == '\r') {
+    if (size > after_status && pending[after_status] == '\r') {
         pending.insert(after_status, 1, ' ');
         ++size;
     }

@@ -217,7 +217,7 @@ std::optional<failure> read_scheme(boost::urls::url_view const& parsed, url_poli
         return std::nullopt;
     if (scheme == "http")
         return refuse("must begin with https://; plain http is not allowed here");
-    return refuse("must begin with https://");
+    return refuse(policy.allow_http ? "must begin with https:// or http://" : "must begin with https://");
 }
 
 void normalise(target& out) {

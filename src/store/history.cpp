@@ -33,13 +33,13 @@ constexpr statement find_pending{
     "find_pending_of_event",
     "SELECT delivery_id, webhook_id, lease_owner IS NOT NULL, attempts_made, " KLEN_TIME(
         "next_attempt_at") " FROM deliveries WHERE delivery_id >= $1::uuid AND delivery_id < $2::uuid"
-                           " AND event_id = $3::uuid"};
+                           " AND event_id = $3::uuid ORDER BY delivery_id LIMIT 20000"};
 constexpr statement find_attempts{
     "find_attempts_of_event",
     "SELECT delivery_id, webhook_id, attempt, " KLEN_TIME(
-        "started_at") ", duration_us, decision, error_class, coalesce(status, 0), message, response_headers,"
+        "started_at") ", duration_us, decision, error_class, coalesce(status, 0), message, ''::bytea,"
                       " remote_address FROM attempts WHERE delivery_id >= $1::uuid AND delivery_id < $2::uuid"
-                      " AND event_id = $3::uuid ORDER BY delivery_id, attempt"};
+                      " AND event_id = $3::uuid ORDER BY delivery_id, attempt LIMIT 20000"};
 
 policy::decision decision_of(std::string_view text) {
     for (auto const one :

@@ -60,6 +60,15 @@ TEST_F(events_handlers, a_platform_key_must_name_the_account) {
         202);
 }
 
+TEST_F(events_handlers, a_platform_key_may_name_the_account_in_the_query) {
+    EXPECT_EQ(call(method::post, "/api/v1/events?account_id=x", good, platform()).status, 202);
+    EXPECT_EQ(writer.submitted().at(0).event->account_id, "x");
+    EXPECT_EQ(call(method::post, "/api/v1/events?account_id=x",
+                   R"({"account_id":"y","event_type":"call.ended","payload":{}})", platform())
+                  .status,
+              403);
+}
+
 TEST_F(events_handlers, a_batch_is_answered_item_by_item) {
     auto const answer = publish(std::string(" [") + good + ",{}," + good + "]");
     EXPECT_EQ(answer.status, 202);

@@ -116,6 +116,7 @@ TEST_F(webhook_input, each_wrong_value_is_named) {
              wrong{with(R"("headers":{"X-A":"\u0000"})"), "headers.X-A: "},
              wrong{with(R"("headers":{"X-A":"ä"})"), "headers.X-A: "},
              wrong{with(R"("headers":{"X-A":" b"})"), "headers.X-A: "},
+             wrong{with(R"("headers":{"X-A":"a\tb"})"), "headers.X-A: may have visible"},
              wrong{with(R"("headers":{"X-A":"b","x-a":"c"})"), "headers.x-a: is there twice"},
              wrong{with(R"("headers":{"host":"b"})"), "headers.host: is reserved"},
              wrong{with(R"("headers":{"Content-Length":"7"})"), "headers.Content-Length: is reserved"},
