@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -71,7 +72,8 @@ class budget : public std::enable_shared_from_this<budget> {
     std::atomic<std::uint64_t> deliveries_{0};
     std::atomic<std::uint64_t> bytes_{0};
     std::atomic<std::uint64_t> reserved_{0};
-    std::atomic<std::uint64_t> usual_bytes_{1024};
+    /// Starts high: the first claim after an outage may meet the largest events, and nothing is known of them yet.
+    std::atomic<std::uint64_t> usual_bytes_{std::max<std::uint64_t>(bytes_max_ / 256, 1024)};
 };
 
 /// Outcomes that are not yet committed, those of requests under way included: a request is begun only with a slot for
