@@ -54,6 +54,10 @@ task<void> shard::work(std::shared_ptr<job> first) {
         request.headers = headers;
         request.body = event.body;
         request.deadline = started + hub_->options.delivery.attempt_timeout;
+        // The machine may be suspended while it connects: the deadline's clock stands still then, the lease's does not.
+        auto const& under = admitted->delivery.held.under();
+        std::function<bool()> const may_send = [this, &under] { return under.fresh(hub_->env.time->boot()); };
+        request.may_send = &may_send;
         auto result = co_await where_.client->post(request);
         record(std::move(*admitted), started, std::move(result));
         admitted = next_job();

@@ -188,6 +188,11 @@ task<attempt_result> net_client_impl::attempt(post_request r) {
 }
 
 task<sent> net_client_impl::send(connection_ptr over, post_request r, std::string key) {
+    if (r.may_send != nullptr && !(*r.may_send)()) {
+        sent nothing;
+        nothing.result = local_failure("the lease of the delivery ended before the request was sent");
+        co_return nothing;
+    }
     response_reader reader(context_->response_limits);
     auto head = request_head(r);
     auto const ec = co_await over->exchange(std::move(head), r.body, &reader, r.deadline);

@@ -77,8 +77,9 @@ std::vector<attempt_result> client_test::post_all(std::vector<std::string> const
         targets.push_back(parse_target(url, {true, {}, true}).value());
     std::size_t open = urls.size();
     for (std::size_t i = 0; i < urls.size(); ++i) {
-        post_request request{&targets[i], with.account, with.headers, with.body,
-                             std::chrono::steady_clock::now() + with.within};
+        post_request request{
+            &targets[i],   with.account, with.headers, with.body, std::chrono::steady_clock::now() + with.within,
+            &with.may_send};
         asio::co_spawn(executor(io.get_executor()), which.post(request),
                        [&out, &open, i](std::exception_ptr e, attempt_result r) {
                            EXPECT_FALSE(e);

@@ -39,6 +39,7 @@ class client_test : public ::testing::Test {
         std::string account = "account-1";
         std::string body = R"({"event_type":"call.ended"})";
         std::string headers = "Content-Type: application/json\r\nX-Test: 1\r\n";
+        std::function<bool()> may_send = [] { return true; };
     };
 
     net_client& client();

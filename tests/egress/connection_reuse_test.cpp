@@ -37,6 +37,17 @@ TEST_F(connection_reuse, chunked_responses_keep_a_connection_as_well) {
     EXPECT_TRUE(post(receiver.url()).connection_reused);
 }
 
+TEST_F(connection_reuse, nothing_is_sent_when_the_caller_says_no_at_the_last_moment) {
+    scripted_receiver receiver(script().answer(200).again());
+    post(receiver.url()); // a connection is kept
+    how never;
+    never.may_send = [] { return false; };
+    EXPECT_EQ(post(receiver.url(), never).error, error_class::local_failure);
+    never.account = "account-2"; // and on a fresh one
+    EXPECT_EQ(post(receiver.url(), never).error, error_class::local_failure);
+    EXPECT_EQ(receiver.requests().size(), 1U);
+}
+
 TEST_F(connection_reuse, accounts_never_share_a_connection) {
     scripted_receiver receiver(script().answer(200).again());
     post(receiver.url(), {.account = "account-1"});

@@ -6,6 +6,7 @@
 #include "klen/webhooks/egress/url.hpp"
 #include "klen/webhooks/policy/attempt_result.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ struct post_request {
         headers; ///< complete header lines, each with CRLF, but Host and Content-Length, which the client writes
     std::string_view body;
     steady_time deadline; ///< absolute: over name resolution, connect, TLS, request and response header
+    /// Asked right before the request is written, when name, connection and TLS are ready; false: nothing is sent, and
+    /// the result is a local_failure. Null: always true.
+    std::function<bool()> const* may_send = nullptr;
 };
 
 /// What dispatch sees of the network.
