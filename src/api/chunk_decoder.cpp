@@ -1,5 +1,7 @@
 #include "chunk_decoder.hpp"
 
+#include "klen/webhooks/base/encoding.hpp"
+
 #include <algorithm>
 
 namespace klen::webhooks::api {
@@ -8,16 +10,6 @@ namespace {
 
 constexpr std::size_t chunk_line_max = 256;
 constexpr std::uint64_t chunk_bytes_max = std::uint64_t{1} << 56; ///< leaves room for one more hex digit
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 bool is_control(char c) {
     auto const u = static_cast<unsigned char>(c);

@@ -1,20 +1,12 @@
 #include "request_target.hpp"
 
+#include "klen/webhooks/base/encoding.hpp"
+
 #include <algorithm>
 
 namespace klen::webhooks::api {
 
 namespace {
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 bool percent_decode(std::string_view text, bool plus_is_space, std::string& out) {
     out.clear();

@@ -21,16 +21,6 @@ constexpr std::array<std::int8_t, 256> reverse(std::string_view digits) {
 }
 constexpr auto base64_values = reverse(base64_digits);
 
-int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 } // namespace
 
 std::string hex_encode(std::span<std::uint8_t const> bytes) {

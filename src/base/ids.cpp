@@ -12,16 +12,6 @@ namespace {
 constexpr std::string_view hex_digits = "0123456789abcdef";
 constexpr std::array<std::size_t, 4> hyphens{8, 13, 18, 23};
 
-int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /// Random bytes in stock: one call to the generator serves 64 ids.
 struct id_state {
     std::array<std::uint8_t, 512> stock{};

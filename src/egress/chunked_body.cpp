@@ -1,25 +1,11 @@
 #include "egress/chunked_body.hpp"
 
+#include "klen/webhooks/base/encoding.hpp"
+
 #include <algorithm>
 #include <limits>
 
 namespace klen::webhooks::egress {
-
-namespace {
-
-constexpr int not_hex = -1;
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return not_hex;
-}
-
-} // namespace
 
 chunked_body::step chunked_body::read(std::string_view input) {
     step out;
@@ -48,7 +34,7 @@ chunked_body::state chunked_body::after(char c) {
         left_ = 0;
         [[fallthrough]];
     case state::size:
-        if (int const digit = hex_value(c); digit != not_hex) {
+        if (int const digit = hex_value(c); digit != -1) {
             if (left_ > std::numeric_limits<std::uint64_t>::max() >> 4)
                 return state::broken;
             left_ = left_ << 4 | static_cast<std::uint64_t>(digit);

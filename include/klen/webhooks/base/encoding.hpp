@@ -9,6 +9,17 @@
 
 namespace klen::webhooks {
 
+/// Value of one hex digit of either case; -1 when it is none.
+constexpr int hex_value(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 /// Lower-case hex.
 std::string hex_encode(std::span<std::uint8_t const> bytes);
 std::optional<std::vector<std::uint8_t>> hex_decode(std::string_view text);
