@@ -38,7 +38,7 @@ struct publisher : std::enable_shared_from_this<publisher> {
         std::size_t const around = 80;
         body_end = R"(,"pad":")" + std::string(s.plan.payload_bytes > around ? s.plan.payload_bytes - around : 1, 'x') +
                    R"("}}})";
-        buffer.resize(16 * 1024);
+        buffer.resize(std::size_t{16} << 10);
     }
 
     void start() {

@@ -63,6 +63,7 @@ process::process(std::vector<std::string> const& command, std::map<std::string, 
     for (auto const& [name, value] : environment)
         setenv(name.c_str(), value.c_str(), 1);
     std::vector<char*> arguments;
+    arguments.reserve(command.size() + 1);
     for (auto const& part : command)
         arguments.push_back(const_cast<char*>(part.c_str()));
     arguments.push_back(nullptr);

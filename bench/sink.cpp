@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 struct sink::connection : std::enable_shared_from_this<connection> {
-    connection(tcp::socket s, sink& o) : socket(std::move(s)), owner(o) { buffer.resize(64 * 1024); }
+    connection(tcp::socket s, sink& o) : socket(std::move(s)), owner(o) { buffer.resize(std::size_t{64} << 10); }
 
     void read() {
         socket.async_read_some(asio::buffer(buffer.data() + used, buffer.size() - used),

@@ -70,7 +70,8 @@ TEST(commands, keys_are_made_while_the_daemon_runs_and_bound_to_their_account) {
     EXPECT_NE(listed.out.find("acct_a"), std::string::npos);
     EXPECT_EQ(it.stop(), 0);
     // Without the daemon the command starts the private database for itself.
-    EXPECT_EQ(run_command({"key", "create", "--platform", "--name", "later"}, settings).code, 0);
+    auto const later = run_command({"key", "create", "--platform", "--name", "later"}, settings);
+    EXPECT_EQ(later.code, 0) << later.err;
 }
 
 TEST(commands, a_refused_event_is_exit_code_1_with_the_reason) {
