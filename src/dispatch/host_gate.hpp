@@ -32,7 +32,7 @@ class host_gate {
         auto& h = at->second;
         if (h.inside > 0)
             --h.inside;
-        auto const next = next_of(h);
+        auto next = next_of(h);
         if (h.inside == 0 && h.waiting.empty())
             hosts_.erase(at);
         return next;

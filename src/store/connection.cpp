@@ -70,7 +70,7 @@ result<void> wait_for_database(connection_options const& options, milliseconds w
     auto const deadline = std::chrono::steady_clock::now() + wait;
     log::throttle reports(seconds(5));
     for (;;) {
-        auto const checked = check_connection(options);
+        auto checked = check_connection(options);
         // What a repeat would meet again is told at once: a URL that cannot be read, a version that is too old.
         if (checked || (checked.error().kind != fault::connection_lost && checked.error().kind != fault::database_busy))
             return checked;

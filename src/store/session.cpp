@@ -231,7 +231,7 @@ result<rows> session::run(statement const& what, parameters const& with) {
         pqxx::nontransaction one(impl_->link);
         auto answer = execute(one, what, with);
         one.commit();
-        return rows(std::make_shared<rows::impl const>(rows::impl{std::move(answer)}));
+        return rows(std::make_shared<rows::impl const>(rows::impl{answer}));
     });
 }
 
@@ -240,7 +240,7 @@ result<rows> session::run_text(std::string const& sql) {
         pqxx::nontransaction one(impl_->link);
         auto answer = one.exec(sql);
         one.commit();
-        return rows(std::make_shared<rows::impl const>(rows::impl{std::move(answer)}));
+        return rows(std::make_shared<rows::impl const>(rows::impl{answer}));
     });
 }
 

@@ -98,7 +98,7 @@ class raw_client {
     bool ended() { return pending_.empty() && !read_more() && !failed_; }
     /// Nothing came within the time.
     bool silent_for(int ms) {
-        timeval const limit{.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+        timeval const limit{.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         char byte = 0;
         ssize_t const n = ::recv(socket_, &byte, 1, MSG_PEEK);

@@ -1,6 +1,7 @@
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
 #include <gtest/gtest.h>
 
 #include <future>
