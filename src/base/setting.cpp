@@ -80,6 +80,8 @@ std::string_view to_string(unit what) {
         return "milliseconds";
     case unit::seconds:
         return "seconds";
+    case unit::minutes:
+        return "minutes";
     case unit::hours:
         return "hours";
     case unit::bytes:

@@ -19,8 +19,9 @@ using texts = std::vector<std::string>;
 /// What one setting can hold, as TOML knows it.
 using value = std::variant<bool, std::int64_t, std::string, numbers, texts>;
 
-/// What a number counts. It is part of the key's name where it is a unit (`_ms`, `_seconds`, `_hours`, `_percent`).
-enum class unit { none, port, milliseconds, seconds, hours, bytes, percent, count };
+/// What a number counts. It is part of the key's name where it is a unit (`_ms`, `_seconds`, `_minutes`, `_hours`,
+/// `_percent`).
+enum class unit { none, port, milliseconds, seconds, minutes, hours, bytes, percent, count };
 std::string_view to_string(unit what);
 
 /// Says what is wrong with a text, or nothing when it is right. Never repeats a secret.

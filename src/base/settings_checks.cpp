@@ -216,6 +216,22 @@ form_of_text key_id() {
     });
 }
 
+form_of_text account_id() {
+    return form("1 to 128 letters, digits, '.', '_', ':' and '-'", [](std::string const& text) {
+        auto const fits = [](char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.' || c == ':'; };
+        return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, fits);
+    });
+}
+
+form_of_text named_master_key() {
+    return {"a key's id, a colon, and base64 of its 32 bytes", [](std::string const& text) -> complaint {
+                auto const colon = text.find(':');
+                if (colon == std::string::npos || key_id().check(text.substr(0, colon)))
+                    return "must be the key's id, a colon, and base64 of its 32 bytes";
+                return base64_of_32_bytes().check(text.substr(colon + 1));
+            }};
+}
+
 form_of_text or_empty(form_of_text inner) {
     return {inner.words + ", or empty", [check = std::move(inner.check)](std::string const& text) -> complaint {
                 if (text.empty())

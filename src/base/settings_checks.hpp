@@ -21,6 +21,8 @@ form_of_text header_prefix();
 form_of_text header_value(std::size_t bytes_max);
 form_of_text base64_of_32_bytes();
 form_of_text key_id();
+form_of_text account_id();
+form_of_text named_master_key(); ///< "k1:<base64 of 32 bytes>"
 /// The same, or nothing at all.
 form_of_text or_empty(form_of_text form);
 

@@ -4,6 +4,9 @@ namespace klen::webhooks::settings {
 
 namespace {
 
+/// What an event weighs in the queue beside its body, rounded up.
+constexpr std::uint64_t event_overhead = 1024;
+
 std::string ms(milliseconds t) { return std::to_string(t.count()); }
 
 /// Do the two sockets get in each other's way when they have the same port?
@@ -18,6 +21,7 @@ class checker {
 
     std::vector<contradiction> all() {
         listeners();
+        tls();
         sizes();
         times();
         secrets();
@@ -34,19 +38,34 @@ class checker {
                     "): both listeners are on the same address");
     }
 
+    void tls() {
+        server_config const& s = c_.server;
+        if (s.tls_certificate_file.empty() && !s.tls_key_file.empty())
+            add("server.tls_certificate_file", "server.tls_key_file",
+                "is needed when server.tls_key_file is set: TLS needs both");
+        if (!s.tls_certificate_file.empty() && s.tls_key_file.empty())
+            add("server.tls_key_file", "server.tls_certificate_file",
+                "is needed when server.tls_certificate_file is set: TLS needs both");
+    }
+
     void sizes() {
         // A smaller limit further on would be an event that is accepted by one part and can never pass the next.
         std::uint64_t const payload = c_.intake.payload_bytes_max;
         at_least_payload("server.body_bytes_max", c_.server.body_bytes_max, payload);
-        at_least_payload("intake.queue_bytes_max", c_.intake.queue_bytes_max, payload);
+        at_least_payload("intake.queue_bytes_max", c_.intake.queue_bytes_max, payload + event_overhead);
+        if (c_.server.bodies_bytes_max < c_.server.body_bytes_max)
+            add("server.bodies_bytes_max", "server.body_bytes_max",
+                "must be at least server.body_bytes_max (" + std::to_string(c_.server.body_bytes_max) + "), not " +
+                    std::to_string(c_.server.bodies_bytes_max));
         at_least_payload("dispatch.bytes_in_memory_max", c_.dispatch.bytes_in_memory_max, payload);
     }
 
-    void at_least_payload(std::string key, std::uint64_t limit, std::uint64_t payload) {
-        if (limit < payload)
+    void at_least_payload(std::string key, std::uint64_t limit, std::uint64_t needed) {
+        if (limit < needed)
             add(std::move(key), "intake.payload_bytes_max",
-                "must be at least intake.payload_bytes_max (" + std::to_string(payload) + "), not " +
-                    std::to_string(limit));
+                "must be at least intake.payload_bytes_max (" + std::to_string(c_.intake.payload_bytes_max) + ")" +
+                    (needed == c_.intake.payload_bytes_max ? "" : " and " + std::to_string(event_overhead) + " more") +
+                    ", not " + std::to_string(limit));
     }
 
     void times() {
@@ -62,6 +81,11 @@ class checker {
     }
 
     void secrets() {
+        for (auto const& key : c_.secrets.previous_master_keys)
+            if (key.substr(0, key.find(':')) == c_.secrets.master_key_id)
+                add("secrets.previous_master_keys", "secrets.master_key_id",
+                    "has a key with the id of secrets.master_key (" + c_.secrets.master_key_id +
+                        "): give the new key another secrets.master_key_id");
         if (!c_.database.url.empty() && c_.secrets.master_key.empty())
             add("secrets.master_key", "database.url",
                 "is needed when database.url is set; make one with `openssl rand -base64 32`");

@@ -121,7 +121,7 @@ section declare_server() {
              "Connections open at once. More are closed when they are accepted. Each needs a file descriptor.");
     s.number("header_bytes_max", &c::header_bytes_max, unit::bytes, 8 * kib, {1 * kib, 64 * kib},
              "Size of a request's line and headers together.");
-    s.number("body_bytes_max", &c::body_bytes_max, unit::bytes, 1 * mib, {1 * kib, 64 * mib},
+    s.number("body_bytes_max", &c::body_bytes_max, unit::bytes, 4 * mib, {1 * kib, 64 * mib},
              "Size of a request's body; larger ones are answered with 413. At least intake.payload_bytes_max.");
     s.number("header_timeout_ms", &c::header_timeout, unit::milliseconds, 5000, {100, 300000},
              "How long a client may take to send a request's headers.");
@@ -130,6 +130,38 @@ section declare_server() {
     s.number("idle_timeout_ms", &c::idle_timeout, unit::milliseconds, 60000, {100, 3600000},
              "How long a connection is kept open between two requests.");
     s.number("batch_events_max", &c::batch_events_max, unit::count, 1000, {1, 10000}, "Events in one publish request.");
+    s.number("bodies_bytes_max", &c::bodies_bytes_max, unit::bytes, 256 * mib, {1 * mib, 64 * gib},
+             "Size of all request bodies that are being read or worked on. More are answered with 503 and Retry-After. "
+             "At least body_bytes_max.");
+    s.text("tls_certificate_file", &c::tls_certificate_file, "", any_text(4096),
+           "Certificate chain (PEM) of the API's listener, which then speaks HTTPS only. Read again on SIGHUP. Empty: "
+           "plain HTTP, for a trusted network or behind a proxy that speaks TLS.");
+    s.text("tls_key_file", &c::tls_key_file, "", any_text(4096),
+           "Private key (PEM, without a password) of that certificate.");
+    s.number(
+        "account_key_requests_per_second_max", &c::account_key_requests_per_second_max, unit::count, 100, {0, 1000000},
+        "Calls a second with one account key, at each daemon; more are answered with 429 and Retry-After. A key may "
+        "have a limit of its own. 0: no limit.");
+    s.number("platform_key_requests_per_second_max", &c::platform_key_requests_per_second_max, unit::count, 0,
+             {0, 1000000}, "The same with one platform key.");
+    return s.finish();
+}
+
+section declare_webhooks() {
+    using c = webhooks_config;
+    declaration<c> s("webhooks", &config::webhooks, "What a customer may configure.");
+    s.number("per_account_max", &c::per_account_max, unit::count, 1000, {1, 1000000}, "Webhooks of one account.");
+    s.number("subscriptions_max", &c::subscriptions_max, unit::count, 100, {1, 1000},
+             "Event types that one webhook may name.");
+    s.number("headers_max", &c::headers_max, unit::count, 20, {0, 100}, "Custom headers of one webhook.");
+    s.number("headers_bytes_max", &c::headers_bytes_max, unit::bytes, 4 * kib, {0, 16 * kib},
+             "Size of one webhook's custom headers together.");
+    s.number("metadata_bytes_max", &c::metadata_bytes_max, unit::bytes, 4 * kib, {2, 64 * kib},
+             "Size of one webhook's metadata.");
+    s.number("secret_bytes_min", &c::secret_bytes_min, unit::bytes, 24, {16, 64},
+             "How many bytes a secret must have that the caller brings along (Standard Webhooks: 24 to 64).");
+    s.number("rotation_grace_hours", &c::rotation_grace, unit::hours, 24, {0, 168},
+             "How long a replaced secret goes on signing, unless the call says otherwise.");
     return s.finish();
 }
 
@@ -218,6 +250,13 @@ section declare_delivery() {
              "Size of a response's status line and headers; more counts as a malformed response.");
     s.number("disable_after_hours", &c::disable_after, unit::hours, 120, {0, 8760},
              "A webhook whose attempts have all failed for this long is disabled. 0: never.");
+    s.number("failing_after_minutes", &c::failing_after, unit::minutes, 60, {0, 525600},
+             "After how long of nothing but failures webhook.failing is published, once. 0: never.");
+    s.text("operational_account", &c::operational_account, "platform", or_empty(account_id()),
+           "The account whose webhooks get the operational events: webhook.failing, webhook.disabled and "
+           "delivery.exhausted, of all other accounts' webhooks. Empty: they are not published.");
+    s.number("statistics_interval_ms", &c::statistics_interval, unit::milliseconds, 5000, {100, 300000},
+             "How often the health of the webhooks is written to the database. A crash loses that much of it.");
     s.text("user_agent", &c::user_agent, "", or_empty(header_value(256)),
            "The User-Agent header. Empty: klen-webhooks/ and the version.");
     return s.finish();
@@ -307,6 +346,10 @@ section declare_secrets() {
         .secret = true;
     s.text("master_key_id", &c::master_key_id, "k1", key_id(),
            "A name for this key, stored beside each secret that it sealed. Give another key another name.");
+    s.list("previous_master_keys", &c::previous_master_keys, named_master_key(), 16,
+           "Keys that were master_key before, each as id:key. They open what they sealed, until "
+           "`klen-webhooks reseal` has sealed it anew.")
+        .secret = true;
     return s.finish();
 }
 
@@ -336,9 +379,9 @@ section declare_log() {
 } // namespace
 
 std::vector<section> const& declared() {
-    static std::vector<section> const all{declare_server(),   declare_database(),  declare_intake(),
-                                          declare_delivery(), declare_dispatch(),  declare_egress(),
-                                          declare_secrets(),  declare_retention(), declare_log()};
+    static std::vector<section> const all{
+        declare_server(),   declare_webhooks(), declare_database(), declare_intake(),    declare_delivery(),
+        declare_dispatch(), declare_egress(),   declare_secrets(),  declare_retention(), declare_log()};
     return all;
 }
 

@@ -62,31 +62,63 @@ int length_of(std::size_t bytes) { return static_cast<int>(bytes); }
 
 } // namespace
 
-result<sealer> sealer::create(std::string_view master_key, std::string_view key_id) {
-    auto key = base64_decode(master_key);
-    if (!key || key->size() != key_bytes) {
-        if (key)
-            wipe(*key);
+result<sealer::master_key> sealer::master_key::parse(std::string_view base64, std::string_view id) {
+    auto bytes = base64_decode(base64);
+    if (!bytes || bytes->size() != key_bytes) {
+        if (bytes)
+            wipe(*bytes);
         return failure{fault::invalid_argument, "master key: must be base64 of 32 bytes"};
     }
-    sealer out;
-    out.key_ = std::move(*key);
-    if (!is_key_id(key_id))
+    master_key out;
+    out.bytes = std::move(*bytes);
+    if (!is_key_id(id))
         return failure{fault::invalid_argument, "master key id: must be 1 to 64 characters of A-Z a-z 0-9 . _ -"};
-    out.key_id_ = key_id;
+    out.id = id;
     return out;
 }
 
-sealer::~sealer() { wipe(key_); }
-sealer::sealer(sealer&&) noexcept = default;
+sealer::master_key::~master_key() { wipe(bytes); }
 
-sealer& sealer::operator=(sealer&& other) noexcept {
+sealer::master_key& sealer::master_key::operator=(master_key&& other) noexcept {
     if (this != &other) {
-        wipe(key_);
-        key_ = std::move(other.key_);
-        key_id_ = std::move(other.key_id_);
+        wipe(bytes);
+        bytes = std::move(other.bytes);
+        id = std::move(other.id);
     }
     return *this;
+}
+
+result<sealer> sealer::create(std::string_view master_key_text, std::string_view key_id) {
+    auto key = master_key::parse(master_key_text, key_id);
+    if (!key)
+        return key.error();
+    sealer out;
+    out.newest_ = std::move(*key);
+    return out;
+}
+
+result<void> sealer::add_previous(std::string_view master_key_text, std::string_view key_id) {
+    auto key = master_key::parse(master_key_text, key_id);
+    if (!key)
+        return key.error();
+    if (find(key_id) != nullptr)
+        return failure{fault::conflict, "master key id: there is another key called " + key->id};
+    previous_.push_back(std::move(*key));
+    return {};
+}
+
+sealer::master_key const* sealer::find(std::string_view key_id) const {
+    if (key_id == newest_.id)
+        return &newest_;
+    auto const found = std::ranges::find(previous_, key_id, &master_key::id);
+    return found == previous_.end() ? nullptr : &*found;
+}
+
+std::string sealer::key_ids() const {
+    std::string out = newest_.id;
+    for (auto const& each : previous_)
+        out += ", " + each.id;
+    return out;
 }
 
 std::vector<std::uint8_t> sealer::seal(std::string_view plain, place const& where) const {
@@ -98,12 +130,12 @@ std::vector<std::uint8_t> sealer::seal(std::string_view plain, place const& wher
     std::uint8_t* const cipher_text = out.data() + 1 + nonce_bytes;
     random_bytes(nonce);
 
-    std::string const bound_to = associated_data(where, key_id_);
+    std::string const bound_to = associated_data(where, newest_.id);
     context_ptr const context(EVP_CIPHER_CTX_new());
     int written = 0;
     bool const ok =
         context != nullptr &&
-        EVP_EncryptInit_ex2(context.get(), aes_256_gcm(), key_.data(), nonce.data(), nullptr) == 1 &&
+        EVP_EncryptInit_ex2(context.get(), aes_256_gcm(), newest_.bytes.data(), nonce.data(), nullptr) == 1 &&
         EVP_EncryptUpdate(context.get(), nullptr, &written, as_bytes(bound_to).data(), length_of(bound_to.size())) ==
             1 &&
         EVP_EncryptUpdate(context.get(), cipher_text, &written, as_bytes(plain).data(), length_of(plain.size())) == 1 &&
@@ -117,9 +149,10 @@ std::vector<std::uint8_t> sealer::seal(std::string_view plain, place const& wher
 
 result<std::string> sealer::open(std::vector<std::uint8_t> const& sealed, std::string_view key_id,
                                  place const& where) const {
-    if (key_id != key_id_) {
+    auto const* const key = find(key_id);
+    if (key == nullptr) {
         std::string const other = is_key_id(key_id) ? "key " + std::string(key_id) : "an unknown key";
-        return failure{fault::corrupt, "a sealed value needs " + other + "; the master key here is " + key_id_};
+        return failure{fault::corrupt, "a sealed value needs " + other + "; the master keys here are: " + key_ids()};
     }
     failure const broken{fault::corrupt, "a sealed value does not open: another master key, another row, or changed"};
     if (sealed.size() < overhead || sealed.size() > overhead + plain_bytes_max || sealed[0] != version)
@@ -135,13 +168,13 @@ result<std::string> sealer::open(std::vector<std::uint8_t> const& sealed, std::s
     auto* const plain_bytes = reinterpret_cast<unsigned char*>(plain.data());
     context_ptr const context(EVP_CIPHER_CTX_new());
     int written = 0;
-    bool const ok =
-        context != nullptr && EVP_DecryptInit_ex2(context.get(), aes_256_gcm(), key_.data(), nonce, nullptr) == 1 &&
-        EVP_DecryptUpdate(context.get(), nullptr, &written, as_bytes(bound_to).data(), length_of(bound_to.size())) ==
-            1 &&
-        EVP_DecryptUpdate(context.get(), plain_bytes, &written, cipher_text, length_of(length)) == 1 &&
-        EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, length_of(tag_bytes), tag.data()) == 1 &&
-        EVP_DecryptFinal_ex(context.get(), plain_bytes + length, &written) == 1;
+    bool const ok = context != nullptr &&
+                    EVP_DecryptInit_ex2(context.get(), aes_256_gcm(), key->bytes.data(), nonce, nullptr) == 1 &&
+                    EVP_DecryptUpdate(context.get(), nullptr, &written, as_bytes(bound_to).data(),
+                                      length_of(bound_to.size())) == 1 &&
+                    EVP_DecryptUpdate(context.get(), plain_bytes, &written, cipher_text, length_of(length)) == 1 &&
+                    EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, length_of(tag_bytes), tag.data()) == 1 &&
+                    EVP_DecryptFinal_ex(context.get(), plain_bytes + length, &written) == 1;
     if (!ok) {
         wipe(plain); // decrypted before it was authenticated: nobody may see it
         return broken;

@@ -82,7 +82,7 @@ TEST(config_file, that_cannot_be_read_is_an_error_beside_those_of_the_environmen
     EXPECT_EQ(got.errors[1].source, "KLEN_WEBHOOKS_LOG_FORMAT");
 }
 
-TEST(settings_table, keys_and_variables_are_unique_and_secrets_are_the_two_known) {
+TEST(settings_table, keys_and_variables_are_unique_and_secrets_are_the_known_ones) {
     std::set<std::string> keys;
     std::set<std::string> variables;
     std::set<std::string> secrets;
@@ -94,15 +94,15 @@ TEST(settings_table, keys_and_variables_are_unique_and_secrets_are_the_two_known
             EXPECT_TRUE(variables.insert(s.environment_variable + "_FILE").second) << s.key;
         }
     }
-    EXPECT_EQ(secrets, (std::set<std::string>{"database.url", "secrets.master_key"}));
+    EXPECT_EQ(secrets, (std::set<std::string>{"database.url", "secrets.master_key", "secrets.previous_master_keys"}));
 }
 
 TEST(settings_table, units_of_numbers_are_in_their_names) {
     for (setting_info const& s : all_settings()) {
         for (auto const& [type, word] :
              {std::pair("milliseconds", "_ms"), std::pair("seconds", "_seconds"),
-              std::pair("list of seconds", "_seconds"), std::pair("hours", "_hours"), std::pair("percent", "_percent"),
-              std::pair("bytes", "bytes_"), std::pair("port", "_port")}) {
+              std::pair("list of seconds", "_seconds"), std::pair("minutes", "_minutes"), std::pair("hours", "_hours"),
+              std::pair("percent", "_percent"), std::pair("bytes", "bytes_"), std::pair("port", "_port")}) {
             if (s.type == type) {
                 EXPECT_THAT(s.key, testing::HasSubstr(word));
             }

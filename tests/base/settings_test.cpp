@@ -207,9 +207,10 @@ INSTANTIATE_TEST_SUITE_P(
         error_case{"[server]\nzzzzzzzzzzzzzz = 1", "klen.toml:2: server.zzzzzzzzzzzzzz: is no setting"},
         error_case{"[server.tls]\na = 1", "klen.toml:1: server.tls: is no setting"},
         error_case{"\n[sevrer]\nlisten_port = 1", "klen.toml:2: sevrer: is no section; did you mean [server]?"},
-        error_case{"[kubernetes]",
-                   "klen.toml:1: kubernetes: is no section; the sections are: server, database, intake, delivery, "
-                   "dispatch, egress, secrets, retention, log"},
+        error_case{
+            "[kubernetes]",
+            "klen.toml:1: kubernetes: is no section; the sections are: server, webhooks, database, intake, delivery, "
+            "dispatch, egress, secrets, retention, log"},
         error_case{"listen_port = 1", "klen.toml:1: listen_port: stands outside any section; it belongs in [server]"},
         error_case{"server = 1", "klen.toml:1: server: must be a section: [server]"}));
 
@@ -341,6 +342,14 @@ TEST(settings, two_listeners_need_two_ports) {
     EXPECT_THAT(with("", 9000), IsEmpty());
 }
 
+TEST(settings, tls_needs_a_certificate_and_a_key) {
+    EXPECT_THAT(errors_of("server.tls_certificate_file = \"c.pem\""),
+                ElementsAre(HasSubstr("server.tls_key_file: is needed when server.tls_certificate_file is set")));
+    EXPECT_THAT(errors_of("server.tls_key_file = \"k.pem\""),
+                ElementsAre(HasSubstr("server.tls_certificate_file: is needed when server.tls_key_file is set")));
+    EXPECT_THAT(errors_of("server.tls_certificate_file = \"c.pem\"\nserver.tls_key_file = \"k.pem\""), IsEmpty());
+}
+
 TEST(settings, wrong_values_raise_no_contradictions_on_top) {
     EXPECT_THAT(errors_of("[dispatch]\nlease_timeout_ms = 1"),
                 ElementsAre(HasSubstr("dispatch.lease_timeout_ms: must be from")));
@@ -360,6 +369,20 @@ TEST(settings, master_key_is_needed_with_a_database_and_must_be_canonical_base64
         ASSERT_EQ(errors.size(), 1u) << key;
         EXPECT_THAT(errors[0], HasSubstr("klen.toml:2: secrets.master_key: must be base64 of 32 bytes"));
         EXPECT_THAT(errors[0], Not(HasSubstr(key)));
+    }
+}
+
+TEST(settings, previous_master_keys_have_ids_of_their_own_and_are_never_repeated) {
+    std::string const previous = "secrets.previous_master_keys = [\"k0:" + std::string(key_of_32_bytes) + "\"]";
+    EXPECT_EQ(load(previous).values.secrets.previous_master_keys.size(), 1u);
+    EXPECT_THAT(
+        errors_of("secrets.master_key_id = \"k0\"\n" + previous),
+        ElementsAre(HasSubstr("secrets.previous_master_keys: has a key with the id of secrets.master_key (k0)")));
+    for (std::string const wrong : {"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "k 0:AAEC", "k0:AAEC", ":AAEC"}) {
+        auto const errors = errors_of("secrets.previous_master_keys = [\"" + wrong + "\"]");
+        ASSERT_EQ(errors.size(), 1u) << wrong;
+        EXPECT_THAT(errors[0], HasSubstr("secrets.previous_master_keys"));
+        EXPECT_THAT(errors[0], Not(HasSubstr("AAEC")));
     }
 }
 

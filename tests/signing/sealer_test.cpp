@@ -115,6 +115,54 @@ TEST(sealer, moves_keep_the_key) {
     EXPECT_TRUE(third.open(sealed, "k1", home).has_value());
 }
 
+TEST(sealer, a_previous_key_opens_what_it_sealed_and_seals_nothing) {
+    std::string const old_master = generate_master_key(), older_master = generate_master_key();
+    auto const old_sealed = sealer::create(old_master, "k1").value().seal("old", home);
+    auto const older_sealed = sealer::create(older_master, "k0").value().seal("older", home);
+    sealer ring = make("k2");
+    ASSERT_TRUE(ring.add_previous(old_master, "k1"));
+    ASSERT_TRUE(ring.add_previous(older_master, "k0"));
+    EXPECT_EQ(ring.open(old_sealed, "k1", home).value(), "old");
+    EXPECT_EQ(ring.open(older_sealed, "k0", home).value(), "older");
+    EXPECT_EQ(ring.key_id(), "k2");
+    auto const fresh = ring.seal("fresh", home);
+    EXPECT_EQ(ring.open(fresh, "k2", home).value(), "fresh");
+    EXPECT_FALSE(ring.open(fresh, "k1", home));
+    EXPECT_FALSE(ring.open(old_sealed, "k2", home)); // the id decides, nothing is tried
+    EXPECT_FALSE(ring.open(old_sealed, "k0", home));
+    EXPECT_FALSE(ring.open(old_sealed, "k1", {"webhook_secrets", other_row, "acct_1"}));
+    EXPECT_FALSE(sealer::create(old_master, "k1").value().open(fresh, "k2", home));
+}
+
+TEST(sealer, ids_of_keys_are_taken_once_and_bad_keys_are_refused) {
+    sealer ring = make("k2");
+    ASSERT_TRUE(ring.add_previous(generate_master_key(), "k1"));
+    EXPECT_EQ(ring.add_previous(generate_master_key(), "k1").error().kind, fault::conflict);
+    EXPECT_EQ(ring.add_previous(generate_master_key(), "k2").error().kind, fault::conflict);
+    EXPECT_EQ(ring.add_previous("password", "k3").error().kind, fault::invalid_argument);
+    EXPECT_THAT(ring.add_previous("password", "k3").error().message, testing::Not(testing::HasSubstr("password")));
+    EXPECT_EQ(ring.add_previous(generate_master_key(), "a b").error().kind, fault::invalid_argument);
+    auto const unknown = ring.open(make("k9").seal("x", home), "k9", home);
+    ASSERT_FALSE(unknown);
+    for (auto const* id : {"k9", "k2", "k1"})
+        EXPECT_THAT(unknown.error().message, testing::HasSubstr(id));
+}
+
+TEST(sealer, moves_keep_the_previous_keys) {
+    std::string const old_master = generate_master_key();
+    auto const sealed = sealer::create(old_master, "k1").value().seal("old", home);
+    sealer first = make("k2");
+    ASSERT_TRUE(first.add_previous(old_master, "k1"));
+    sealer second = std::move(first);
+    EXPECT_TRUE(second.open(sealed, "k1", home));
+    sealer third = make("k3");
+    ASSERT_TRUE(third.add_previous(generate_master_key(), "k0"));
+    third = std::move(second);
+    EXPECT_TRUE(third.open(sealed, "k1", home));
+    EXPECT_TRUE(third.open(third.seal("new", home), "k2", home));
+    EXPECT_FALSE(third.open(sealed, "k0", home));
+}
+
 TEST(sealer, several_threads_may_use_one) {
     sealer const with = make();
     std::vector<std::thread> threads;

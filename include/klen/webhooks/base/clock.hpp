@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace klen::webhooks {
 
@@ -36,5 +38,10 @@ clock const& system_clock();
 
 /// RFC 3339, UTC, milliseconds, "Z": "2026-03-02T09:18:41.903Z".
 std::string rfc3339_ms(wall_time at);
+
+/// An RFC 3339 date-time with a real date: "2026-03-02T09:18:41Z", fractions and numeric offsets allowed, a second of
+/// 60 only where a leap second can be. At most 64 characters. A time that `wall_time` cannot hold gives the nearest it
+/// can.
+std::optional<wall_time> parse_rfc3339(std::string_view text);
 
 } // namespace klen::webhooks

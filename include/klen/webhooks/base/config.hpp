@@ -28,6 +28,22 @@ struct server_config {
     milliseconds body_timeout{};
     milliseconds idle_timeout{};
     std::uint32_t batch_events_max = 0;
+    std::uint64_t bodies_bytes_max = 0; ///< bytes of bodies that are being read or handled, over all connections
+    std::string tls_certificate_file;   ///< PEM chain; empty: plain HTTP
+    std::string tls_key_file;
+    std::uint32_t account_key_requests_per_second_max = 0;  ///< a key's, at this daemon; 0: no limit
+    std::uint32_t platform_key_requests_per_second_max = 0; ///< 0: no limit
+};
+
+/// What a customer may configure.
+struct webhooks_config {
+    std::uint32_t per_account_max = 0;
+    std::uint32_t subscriptions_max = 0;
+    std::uint32_t headers_max = 0;
+    std::uint32_t headers_bytes_max = 0;
+    std::uint32_t metadata_bytes_max = 0;
+    std::uint32_t secret_bytes_min = 0; ///< of a secret that the caller brings
+    hours rotation_grace{};             ///< unless the call says otherwise
 };
 
 struct database_config {
@@ -65,7 +81,10 @@ struct delivery_config {
     std::string header_prefix;
     std::uint32_t response_body_bytes_max = 0;
     std::uint32_t response_header_bytes_max = 0;
-    hours disable_after{}; ///< a webhook that only failed for this long is disabled; 0: never
+    hours disable_after{};                ///< a webhook that only failed for this long is disabled; 0: never
+    std::chrono::minutes failing_after{}; ///< webhook.failing is published when it only failed for this long; 0: never
+    std::string operational_account;      ///< whose webhooks get the operational events; empty: nobody's
+    milliseconds statistics_interval{};   ///< how often the health of webhooks is written down
     std::string user_agent;
 };
 
@@ -104,6 +123,8 @@ struct egress_config {
 struct secrets_config {
     std::string master_key;    ///< base64 of 32 bytes. Secret. Empty: made and kept in the private data folder.
     std::string master_key_id; ///< stored beside each sealed secret
+    /// "id:base64 of 32 bytes": opens what was sealed before; seals nothing. Secret.
+    std::vector<std::string> previous_master_keys;
 };
 
 struct retention_config {
@@ -119,6 +140,7 @@ struct log_config {
 
 struct config {
     server_config server;
+    webhooks_config webhooks;
     database_config database;
     intake_config intake;
     delivery_config delivery;

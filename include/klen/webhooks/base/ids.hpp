@@ -46,6 +46,7 @@ using webhook_id = strong_uuid<struct webhook_id_tag>;
 using delivery_id = strong_uuid<struct delivery_id_tag>;
 using api_key_id = strong_uuid<struct api_key_id_tag>;
 using secret_id = strong_uuid<struct secret_id_tag>;
+using job_id = strong_uuid<struct job_id_tag>;
 
 /// One term of one daemon: the fencing token of its leases. A daemon whose heartbeat was given up by the others
 /// registers anew and gets a higher one, so what it still does under the old one matches no row.
