@@ -6,10 +6,6 @@
 
 #include "klen/webhooks/base/ids.hpp"
 
-#include <boost/asio/read.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/write.hpp>
-
 #include <algorithm>
 
 namespace klen::webhooks::api {
@@ -22,8 +18,9 @@ using boost::system::error_code;
 constexpr std::size_t buffer_bytes = std::size_t{16} << 10;
 /// A body grows by what has come, not by what a Content-Length promises.
 constexpr std::size_t body_step_bytes = std::size_t{64} << 10;
-/// A refused request's body up to this size is read and dropped, so that the connection can go on.
-constexpr std::uint64_t dropped_body_bytes_max = std::uint64_t{64} << 10;
+/// A body that nobody wants (a refused request's, a GET's) is read and dropped up to this size, so that the connection
+/// can go on.
+constexpr std::size_t dropped_body_bytes_max = std::size_t{64} << 10;
 /// How much, and how long, is read after the last answer: closing at once would reset the connection, and the client
 /// might never see the answer (RFC 9112 §9.6).
 constexpr std::size_t linger_bytes_max = std::size_t{1} << 20;
@@ -36,10 +33,17 @@ std::string_view text_of(boost::beast::flat_buffer const& buffer) {
 
 bool takes_json(method verb) { return verb == method::post || verb == method::put || verb == method::patch; }
 
+response rate_limited(milliseconds wait) {
+    auto const whole_seconds = std::max<std::int64_t>(1, std::chrono::ceil<seconds>(wait).count());
+    auto out = error_response(429, "rate_limit_exceeded", "this key makes more calls a second than it may");
+    out.headers.emplace_back("Retry-After", std::to_string(whole_seconds));
+    return out;
+}
+
 } // namespace
 
-connection::connection(tcp_socket socket, std::shared_ptr<io_worker> worker)
-    : socket_(std::move(socket)), worker_(std::move(worker)) {}
+connection::connection(tcp_socket socket, std::shared_ptr<io_worker> worker, tls_context_ptr tls)
+    : stream_(std::move(socket), std::move(tls)), worker_(std::move(worker)), share_(worker_->common().bodies) {}
 
 connection::~connection() { worker_->common().open_connections.fetch_sub(1, std::memory_order_relaxed); }
 
@@ -47,11 +51,28 @@ task<void> connection::run() {
     io_worker::listing const listed(*worker_, *this);
     buffer_.reserve(buffer_bytes);
     bool goes_on = true;
+    if (stream_.is_tls())
+        goes_on = co_await shake_hands();
     while (goes_on)
         goes_on = co_await serve_one();
-    error_code ignored;
-    socket_.shutdown(tcp_socket::shutdown_send, ignored);
-    socket_.close(ignored);
+    co_await end();
+}
+
+/// True: requests may come.
+task<bool> connection::shake_hands() {
+    set_deadline(worker_->common().config.header_timeout);
+    std::string reason;
+    auto const how = co_await stream_.shake_hands(&reason);
+    if (how == client_stream::handshake_outcome::done)
+        co_return true;
+    worker_->common().note_failed_handshake(reason);
+    if (how == client_stream::handshake_outcome::failed)
+        co_return false;
+    begin_exchange();
+    idle_ = false;
+    now_.close = true;
+    response why = validation_error("this port speaks HTTPS only: use https://");
+    co_return co_await answer_early(std::move(why));
 }
 
 /// One request from its first byte to its answer. False: the connection is to be closed.
@@ -65,7 +86,7 @@ task<bool> connection::serve_one() {
         response early = std::move(*refusal);
         co_return co_await answer_early(std::move(early));
     }
-    if (body_is_here()) {
+    if (body_is_here() && now_.coding == content_coding::identity) {
         take_buffered_body();
     } else {
         how = co_await read_body();
@@ -74,10 +95,13 @@ task<bool> connection::serve_one() {
     }
     if (how != received::all) {
         now_.close = true;
+        now_.what.body = {};
+        share_.release();
         response why = refusal_of(how);
         co_return co_await answer_early(std::move(why));
     }
     response answer = co_await call_handler();
+    share_.release();
     co_return co_await respond(std::move(answer));
 }
 
@@ -86,6 +110,7 @@ void connection::begin_exchange() {
     now_ = exchange{};
     now_.what.verb = method::other; // until it is known
     now_.head.fields = std::move(fields);
+    share_.release();
     scanner_.reset();
     expired_ = false;
 }
@@ -132,7 +157,7 @@ task<bool> connection::read_more() {
     std::size_t const room = buffer_.capacity() - buffer_.size();
     auto const space = buffer_.prepare(room > 0 ? room : buffer_bytes);
     error_code ec;
-    std::size_t const n = co_await socket_.async_read_some(space, asio::redirect_error(use_task, ec));
+    std::size_t const n = co_await stream_.read_some(space, ec);
     buffer_.commit(n);
     co_return !ec && n > 0;
 }
@@ -160,8 +185,8 @@ task<connection::received> connection::read_body() {
             co_return received::nothing;
     }
     received how = received::all;
-    if (now_.frame.chunked)
-        how = co_await read_chunked_body();
+    if (now_.frame.chunked || now_.coding != content_coding::identity)
+        how = co_await read_coded_body();
     else
         how = co_await read_sized_body(static_cast<std::size_t>(now_.frame.content_length));
     now_.body_pending = how != received::all;
@@ -170,24 +195,25 @@ task<connection::received> connection::read_body() {
 
 task<bool> connection::invite_body() {
     constexpr std::string_view invitation = "HTTP/1.1 100 Continue\r\n\r\n";
+    std::array<asio::const_buffer, 2> const out = {asio::buffer(invitation), asio::const_buffer()};
     error_code ec;
-    co_await asio::async_write(socket_, asio::buffer(invitation), asio::redirect_error(use_task, ec));
+    co_await stream_.write(out, ec);
     co_return !ec;
 }
 
 task<connection::received> connection::read_sized_body(std::size_t size) {
     auto& body = now_.what.body;
-    std::size_t const here = std::min(size, buffer_.size());
-    body.assign(text_of(buffer_).substr(0, here));
-    buffer_.consume(here);
-    while (body.size() < size) {
-        std::size_t const before = body.size();
-        std::size_t const step = std::min(size - before, std::max(before, body_step_bytes));
-        body.resize(before + step);
-        auto const space = asio::buffer(body.data() + before, step);
+    std::size_t have = std::min(size, buffer_.size());
+    body.assign(text_of(buffer_).substr(0, have));
+    buffer_.consume(have);
+    while (have < size) {
+        if (expired_)
+            co_return received::timed_out;
+        if (have == body.size())
+            body.resize(std::min(size, have + std::max(have, body_step_bytes)));
+        auto const space = asio::buffer(body.data() + have, body.size() - have);
         error_code ec;
-        if (!expired_)
-            co_await asio::async_read(socket_, space, asio::redirect_error(use_task, ec));
+        have += co_await stream_.read_some(space, ec);
         if (expired_)
             co_return received::timed_out;
         if (ec)
@@ -196,21 +222,25 @@ task<connection::received> connection::read_sized_body(std::size_t size) {
     co_return received::all;
 }
 
-task<connection::received> connection::read_chunked_body() {
-    chunk_decoder decoder(worker_->common().config.body_bytes_max);
+task<connection::received> connection::read_coded_body() {
+    body_decoder decoder({now_.frame, now_.coding, body_bytes_max()}, share_);
     while (true) {
         auto const step = decoder.feed(text_of(buffer_), now_.what.body);
         buffer_.consume(step.used);
         switch (step.what) {
-        case chunk_decoder::outcome::complete:
+        case body_decoder::outcome::complete:
             co_return received::all;
-        case chunk_decoder::outcome::malformed:
+        case body_decoder::outcome::bad_chunks:
             co_return received::bad_chunks;
-        case chunk_decoder::outcome::trailers:
+        case body_decoder::outcome::trailers:
             co_return received::trailers;
-        case chunk_decoder::outcome::too_large:
+        case body_decoder::outcome::bad_gzip:
+            co_return received::bad_gzip;
+        case body_decoder::outcome::too_large:
             co_return received::body_too_large;
-        case chunk_decoder::outcome::need_more:
+        case body_decoder::outcome::no_room:
+            co_return received::no_room;
+        case body_decoder::outcome::need_more:
             break;
         }
         bool const more = co_await read_more();
@@ -218,6 +248,13 @@ task<connection::received> connection::read_chunked_body() {
             co_return lost();
     }
 }
+
+std::size_t connection::body_bytes_max() const {
+    std::size_t const limit = worker_->common().config.body_bytes_max;
+    return wants_body() ? limit : std::min(limit, dropped_body_bytes_max);
+}
+
+bool connection::wants_body() const { return takes_json(now_.what.verb) && !now_.where.handler->refuses; }
 
 // --- deciding
 // ----------------------------------------------------------------------------------------------------------
@@ -230,6 +267,7 @@ std::optional<response> connection::judge_head() {
         return refuse_head(validation_error("malformed request: " + std::string(*why)));
     if (auto const why = parse_request_head(raw, now_.head))
         return refuse_head(validation_error("malformed request: " + *why));
+    now_.what.verb = parse_method(now_.head.method);
     if (auto const id = now_.head.find("X-Request-ID"); id && is_sane_request_id(*id))
         now_.request_id = *id;
     auto const framed = judge_framing(now_.head);
@@ -249,10 +287,11 @@ std::optional<response> connection::refuse_head(response why) {
 }
 
 std::optional<response> connection::admit() {
-    now_.what.verb = parse_method(now_.head.method);
     if (auto early = find_route())
         return early;
     if (auto early = authenticate())
+        return early;
+    if (auto early = take_idempotency_key())
         return early;
     return judge_content();
 }
@@ -266,7 +305,7 @@ std::optional<response> connection::find_route() {
     response options;
     options.status = 204;
     if (now_.what.path == "*" && now_.what.verb == method::options) {
-        options.headers.emplace_back("Allow", "GET, HEAD, POST, DELETE, OPTIONS");
+        options.headers.emplace_back("Allow", worker_->common().routes.allow_anywhere());
         return options;
     }
     auto found = worker_->common().routes.find(now_.what.verb, now_.what.path);
@@ -280,12 +319,12 @@ std::optional<response> connection::find_route() {
     if (now_.where.handler == nullptr)
         return method_not_allowed(now_.where.allow);
     now_.what.parameters = std::move(now_.where.parameters);
+    now_.what.route = now_.where.pattern;
     return std::nullopt;
 }
 
 std::optional<response> connection::authenticate() {
-    std::string const& permission = now_.where.handler->permission;
-    if (permission.empty())
+    if (now_.where.handler->permission.empty())
         return std::nullopt;
     auto const key = find_key(now_.head);
     if (!key)
@@ -296,28 +335,66 @@ std::optional<response> connection::authenticate() {
     now_.who = *std::move(who);
     now_.key_id = now_.who.key_id;
     now_.account_id = now_.who.account_id.value_or("");
-    if (std::ranges::find(now_.who.permissions, permission) == now_.who.permissions.end())
-        return permission_denied("this key lacks the permission " + permission);
+    if (now_.who.retry_after > milliseconds(0))
+        return rate_limited(now_.who.retry_after);
+    return authorize();
+}
+
+std::optional<response> connection::authorize() const {
+    auto const& rule = *now_.where.handler;
+    if (rule.platform_only && now_.who.account_id)
+        return permission_denied("this call is for platform keys, and this is an account's key");
+    bool const any_key = rule.permission == "*";
+    if (!any_key && std::ranges::find(now_.who.permissions, rule.permission) == now_.who.permissions.end())
+        return permission_denied("this key lacks the permission " + rule.permission);
+    return std::nullopt;
+}
+
+/// A repeated field is refused by its framing's judge, as others are that could be read in two ways.
+std::optional<response> connection::take_idempotency_key() {
+    if (now_.what.verb != method::post)
+        return std::nullopt;
+    now_.what.resource_id = make_uuid_v7();
+    auto const given = now_.head.find("Idempotency-Key");
+    if (!given)
+        return std::nullopt;
+    if (!is_idempotency_key(*given))
+        return validation_error("Idempotency-Key: must be 1 to 255 visible ASCII characters");
+    now_.what.idempotency_key = *given;
     return std::nullopt;
 }
 
 std::optional<response> connection::judge_content() {
-    auto const& config = worker_->common().config;
-    if (now_.frame.content_length > config.body_bytes_max)
+    if (now_.frame.content_length > body_bytes_max())
         return refusal_of(received::body_too_large);
     if (now_.frame.unknown_expectation)
         return error_response(417, "expectation_failed", "the only expectation that is met here is 100-continue");
-    if (!now_.frame.has_body() || !takes_json(now_.what.verb))
+    if (!now_.frame.has_body())
         return std::nullopt;
-    if (auto const coding = now_.head.find("Content-Encoding"); coding && !equals_ignoring_case(*coding, "identity"))
-        return unsupported_media_type("Content-Encoding: send the body as it is");
+    if (wants_body())
+        if (auto early = judge_media())
+            return early;
+    // The size of another body shows while it is read.
+    bool const size_is_known = !now_.frame.chunked && now_.coding == content_coding::identity;
+    if (size_is_known && !share_.cover(now_.frame.content_length))
+        return refusal_of(received::no_room);
+    return std::nullopt;
+}
+
+std::optional<response> connection::judge_media() {
+    auto const coding = parse_content_coding(now_.head);
+    if (!coding) {
+        auto out = unsupported_media_type("Content-Encoding: send the body as it is, or with gzip");
+        out.headers.emplace_back("Accept-Encoding", "gzip"); // RFC 9110 §15.5.16
+        return out;
+    }
+    now_.coding = *coding;
     if (!is_json_media_type(now_.head.find("Content-Type").value_or("")))
         return unsupported_media_type("Content-Type: must be application/json");
     return std::nullopt;
 }
 
 response connection::refusal_of(received how) {
-    auto const& config = worker_->common().config;
     switch (how) {
     case received::timed_out:
         return error_response(408, "request_timeout", "the request did not come in time");
@@ -325,14 +402,19 @@ response connection::refusal_of(received how) {
         return validation_error("malformed request: a bare line feed in the head");
     case received::head_too_large:
         return error_response(431, "header_too_large",
-                              "the head is longer than " + std::to_string(config.header_bytes_max) + " bytes");
+                              "the head is longer than " + std::to_string(worker_->common().config.header_bytes_max) +
+                                  " bytes");
     case received::body_too_large:
         now_.close = true;
-        return payload_too_large("the body is longer than " + std::to_string(config.body_bytes_max) + " bytes");
+        return payload_too_large("the body is longer than " + std::to_string(body_bytes_max()) + " bytes");
     case received::bad_chunks:
         return validation_error("malformed request: the chunked body is malformed");
     case received::trailers:
         return validation_error("malformed request: trailers are not accepted");
+    case received::bad_gzip:
+        return validation_error("Content-Encoding: the body is not gzip, or is damaged or cut off");
+    case received::no_room:
+        return unavailable("too many request bodies are being worked on: try again in a moment");
     case received::all:
     case received::nothing:
         break;
@@ -362,19 +444,30 @@ task<bool> connection::answer_early(response what) {
     co_return goes_on;
 }
 
+/// A body whose size is known. False: the connection cannot go on.
 task<bool> connection::drop_body() {
-    received how = received::all;
-    if (body_is_here())
-        take_buffered_body();
-    else
-        how = co_await read_body();
-    now_.what.body.clear();
-    co_return how == received::all;
+    set_deadline(worker_->common().config.body_timeout);
+    buffer_.consume(scanner_.size());
+    auto left = static_cast<std::size_t>(now_.frame.content_length);
+    while (true) {
+        std::size_t const here = std::min(left, buffer_.size());
+        buffer_.consume(here);
+        left -= here;
+        if (left == 0)
+            break;
+        bool const more = co_await read_more();
+        if (!more)
+            co_return false;
+    }
+    now_.body_pending = false;
+    co_return true;
 }
 
 task<response> connection::call_handler() {
     deadline_ = steady_time::max(); // what is behind the handlers has limits of its own
     now_.what.request_id = now_.request_id;
+    if (!wants_body())
+        now_.what.body.clear();
     auto const& handler = *now_.where.handler;
     auto const failed = [this](char const* what) {
         log::error("a handler failed",
@@ -413,22 +506,29 @@ task<bool> connection::respond(response what) {
     expired_ = false;
     set_deadline(worker_->common().config.body_timeout);
     error_code ec;
-    co_await asio::async_write(socket_, out, asio::redirect_error(use_task, ec));
+    co_await stream_.write(out, ec);
     co_return keep_alive && !ec;
 }
 
 /// Reads what the client is still sending, so that it can read our answer.
 task<void> connection::linger() {
-    error_code ec;
-    socket_.shutdown(tcp_socket::shutdown_send, ec);
     expired_ = false;
     set_deadline(linger_timeout);
+    co_await stream_.end_sending();
+    error_code ec;
     std::size_t dropped = 0;
     while (!ec && !expired_ && dropped < linger_bytes_max && !worker_->stopping()) {
         buffer_.clear();
         auto const space = buffer_.prepare(buffer_bytes);
-        dropped += co_await socket_.async_read_some(space, asio::redirect_error(use_task, ec));
+        dropped += co_await stream_.read_leftover(space, ec);
     }
+}
+
+task<void> connection::end() {
+    expired_ = false;
+    set_deadline(linger_timeout);
+    co_await stream_.end_sending();
+    stream_.close();
 }
 
 /// Metrics and the access log. Never a body, a key or a query.
@@ -461,21 +561,15 @@ void connection::set_deadline(milliseconds from_now) { deadline_ = std::chrono::
 void connection::check_deadline(steady_time now) {
     if (now < deadline_)
         return;
-    deadline_ = steady_time::max();
     expired_ = true;
-    error_code ignored;
-    socket_.cancel(ignored);
+    stream_.cancel(); // and again each time, until there is a new one: this may come between two steps of an operation
 }
 
 void connection::stop_if_idle() {
-    error_code ignored;
     if (idle_)
-        socket_.cancel(ignored);
+        stream_.cancel();
 }
 
-void connection::abort() {
-    error_code ignored;
-    socket_.close(ignored);
-}
+void connection::abort() { stream_.close(); }
 
 } // namespace klen::webhooks::api

@@ -1,15 +1,13 @@
 #pragma once
 
-#include "chunk_decoder.hpp"
+#include "body_decoder.hpp"
+#include "client_stream.hpp"
 #include "io_worker.hpp"
 #include "request_guard.hpp"
 #include "request_head.hpp"
 
 #include "klen/webhooks/api/server.hpp"
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
 #include <memory>
@@ -18,15 +16,12 @@
 
 namespace klen::webhooks::api {
 
-/// The concrete executor: `any_io_executor` costs most of a microsecond a request.
-using tcp_socket = asio::basic_stream_socket<asio::ip::tcp, asio::io_context::executor_type>;
-
 /// One client: reads a request, has it answered, writes the answer, and again. Requests that were sent ahead are
 /// answered in order. All on its worker's thread; a deadline is a time that the worker looks at.
 class connection : public std::enable_shared_from_this<connection> {
   public:
     /// The caller has counted it in `serving::open_connections`; it counts itself out.
-    connection(tcp_socket socket, std::shared_ptr<io_worker> worker);
+    connection(tcp_socket socket, std::shared_ptr<io_worker> worker, tls_context_ptr tls);
     ~connection();
     connection(connection const&) = delete;
     connection& operator=(connection const&) = delete;
@@ -49,13 +44,16 @@ class connection : public std::enable_shared_from_this<connection> {
         head_too_large,
         body_too_large,
         bad_chunks,
-        trailers
+        trailers,
+        bad_gzip,
+        no_room ///< the bodies of all connections together are too large
     };
 
     /// One request and what is known of it so far.
     struct exchange {
         request_head head; ///< refers to the buffer: valid until the body is read
         framing frame;
+        content_coding coding = content_coding::identity;
         router::match where;
         request what;
         caller who;
@@ -67,18 +65,22 @@ class connection : public std::enable_shared_from_this<connection> {
         bool close = false;        ///< after this answer, whatever the client wants
     };
 
+    task<bool> shake_hands();
     task<bool> serve_one();
+    task<void> end();
     void begin_exchange();
 
     task<received> read_head();
     task<received> read_body();
     task<received> read_sized_body(std::size_t size);
-    task<received> read_chunked_body();
+    task<received> read_coded_body();
     task<bool> read_more();
     void skip_empty_lines();
     task<bool> invite_body();
     bool body_is_here() const;
     void take_buffered_body();
+    bool wants_body() const; ///< of the call that was found
+    std::size_t body_bytes_max() const;
     received lost() const;
 
     std::optional<response> judge_head();
@@ -86,7 +88,10 @@ class connection : public std::enable_shared_from_this<connection> {
     std::optional<response> admit();
     std::optional<response> find_route();
     std::optional<response> authenticate();
+    std::optional<response> authorize() const;
+    std::optional<response> take_idempotency_key();
     std::optional<response> judge_content();
+    std::optional<response> judge_media();
     response refusal_of(received how);
 
     task<bool> answer_early(response what);
@@ -97,8 +102,9 @@ class connection : public std::enable_shared_from_this<connection> {
     void record(int status);
     void set_deadline(milliseconds from_now);
 
-    tcp_socket socket_;
+    client_stream stream_;
     std::shared_ptr<io_worker> worker_;
+    body_share share_; ///< of what all bodies may take, for this request's
     boost::beast::flat_buffer buffer_;
     head_scanner scanner_;
     exchange now_;

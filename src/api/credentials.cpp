@@ -44,6 +44,22 @@ bool is_json_media_type(std::string_view content_type) {
            equals_ignoring_case(parameter, "charset=\"utf-8\"");
 }
 
+std::optional<content_coding> parse_content_coding(request_head const& head) {
+    if (head.count("Content-Encoding") > 1)
+        return std::nullopt;
+    auto const given = head.find("Content-Encoding").value_or("");
+    if (given.empty() || equals_ignoring_case(given, "identity"))
+        return content_coding::identity;
+    if (equals_ignoring_case(given, "gzip") || equals_ignoring_case(given, "x-gzip"))
+        return content_coding::gzip;
+    return std::nullopt;
+}
+
+bool is_idempotency_key(std::string_view text) {
+    auto const visible = [](char c) { return c > 0x20 && c < 0x7f; };
+    return !text.empty() && text.size() <= 255 && std::ranges::all_of(text, visible);
+}
+
 bool is_sane_request_id(std::string_view text) {
     constexpr std::string_view signs = "._:/+=-";
     return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [&](char c) {

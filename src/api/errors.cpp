@@ -45,9 +45,9 @@ response permission_denied(std::string_view message) { return error_response(403
 
 response not_found(std::string_view message) { return error_response(404, "not_found", message); }
 
-response method_not_allowed(std::string_view allow) {
-    return with_header(error_response(405, "method_not_allowed", "this path takes " + std::string(allow)), "Allow",
-                       allow);
+response method_not_allowed(std::string_view allow, std::string_view hint) {
+    auto const message = "this path takes " + std::string(allow) + (hint.empty() ? "" : ": ") + std::string(hint);
+    return with_header(error_response(405, "method_not_allowed", message), "Allow", allow);
 }
 
 response payload_too_large(std::string_view message) { return error_response(413, "payload_too_large", message); }
@@ -90,6 +90,10 @@ response failure_response(failure const& f) {
     }
     log::error("the store failed", {{"fault", to_string(f.kind)}, {"error.message", f.message}});
     return server_error();
+}
+
+response failure_response(failure const& f, std::string_view no_such_thing) {
+    return f.kind == fault::not_found ? not_found(no_such_thing) : failure_response(f);
 }
 
 } // namespace klen::webhooks::api

@@ -8,19 +8,21 @@
 /// The error answers of the contract, one function a kind.
 namespace klen::webhooks::api {
 
-response validation_error(std::string_view message);       ///< 400
-response authentication_required();                        ///< 401
-response invalid_key();                                    ///< 401
-response permission_denied(std::string_view message);      ///< 403
-response not_found(std::string_view message);              ///< 404
-response method_not_allowed(std::string_view allow);       ///< 405
-response payload_too_large(std::string_view message);      ///< 413
-response unsupported_media_type(std::string_view message); ///< 415
-response rate_limit_exceeded(std::string_view message);    ///< 429
-response server_error();                                   ///< 500
-response unavailable(std::string_view message);            ///< 503
+response validation_error(std::string_view message);                             ///< 400
+response authentication_required();                                              ///< 401
+response invalid_key();                                                          ///< 401
+response permission_denied(std::string_view message);                            ///< 403
+response not_found(std::string_view message);                                    ///< 404
+response method_not_allowed(std::string_view allow, std::string_view hint = {}); ///< 405
+response payload_too_large(std::string_view message);                            ///< 413
+response unsupported_media_type(std::string_view message);                       ///< 415
+response rate_limit_exceeded(std::string_view message);                          ///< 429
+response server_error();                                                         ///< 500
+response unavailable(std::string_view message);                                  ///< 503
 
 /// What the store could not do. Its message is shown only where it was made for the caller.
 response failure_response(failure const& f);
+/// The same, in a call about one thing: `no_such_thing` is the sentence of its 404.
+response failure_response(failure const& f, std::string_view no_such_thing);
 
 } // namespace klen::webhooks::api

@@ -1,11 +1,15 @@
+#include "cursor.hpp"
+#include "delivery_filters.hpp"
+#include "delivery_json.hpp"
 #include "errors.hpp"
-#include "json_writer.hpp"
 #include "request_scope.hpp"
 #include "routes.hpp"
 
 namespace klen::webhooks::api {
 
 namespace {
+
+constexpr std::string_view no_such_event = "no such event in this account";
 
 using refusal_kind = intake::refusal::kind;
 
@@ -79,7 +83,16 @@ bool is_array(std::string_view json) {
     return first != std::string_view::npos && json[first] == '[';
 }
 
+/// A header can name one event only.
+std::optional<response> refuse_key_of_batch(request const& what) {
+    if (!what.idempotency_key || !is_array(what.body))
+        return std::nullopt;
+    return validation_error("Idempotency-Key: is for one event; in a batch each event has its own \"id\"");
+}
+
 task<response> publish_events(services const* with, request what, caller who) {
+    if (auto no = refuse_key_of_batch(what))
+        co_return std::move(*no);
     // A platform key may name the account in the query, for all events of the call.
     if (what.query_value("account_id")) {
         auto account = account_of(what, who);
@@ -89,7 +102,8 @@ task<response> publish_events(services const* with, request what, caller who) {
     }
     intake::publisher publisher{std::move(who.account_id)};
     if (!is_array(what.body)) {
-        auto const answer = co_await with->events->publish(std::move(publisher), std::move(what.body));
+        auto const answer =
+            co_await with->events->publish(std::move(publisher), std::move(what.body), std::move(what.idempotency_key));
         co_return answer_of(answer);
     }
     std::size_t const items_max = with->settings->server.batch_events_max;
@@ -99,65 +113,98 @@ task<response> publish_events(services const* with, request what, caller who) {
     co_return batch_response(std::get<std::vector<intake::publish_answer>>(answers));
 }
 
-void write_attempt(json_writer& out, store::attempt_row const& a) {
-    out.begin_object()
-        .member("attempt", a.attempt)
-        .member("started_at", a.started_at)
-        .member("duration_ms", std::chrono::duration_cast<milliseconds>(a.duration).count())
-        .member("decision", policy::to_string(a.decision))
-        .member("status", a.status == 0 ? std::nullopt : std::optional(a.status))
-        .member_or_null("error_class", a.error == policy::error_class::none ? "" : policy::to_string(a.error))
-        .member_or_null("message", a.message)
-        .member_or_null("remote_address", a.remote_address)
-        .end_object();
-}
-
-void write_delivery(json_writer& out, store::delivery_row const& d) {
-    out.begin_object()
-        .member("id", d.id.text())
-        .member("webhook_id", d.webhook.text())
-        .member("status", store::to_string(d.status))
-        .member("attempts_made", d.attempts_made)
-        .member("next_attempt_at", d.next_attempt_at);
+/// With its attempts: all but what was sent and what the receiver said, which the delivery itself shows.
+void write_delivery_of_event(json_writer& out, store::delivery_row const& delivery) {
+    out.begin_object();
+    write_delivery_members(out, delivery);
     out.key("attempts").begin_array();
-    for (auto const& a : d.attempts)
-        write_attempt(out, a);
+    for (auto const& attempt : delivery.attempts) {
+        out.begin_object();
+        write_attempt_summary_members(out, attempt);
+        out.member("next_attempt_at", attempt.next_attempt_at).member_or_null("remote_address", attempt.remote_address);
+        out.end_object();
+    }
     out.end_array().end_object();
 }
 
 response event_response(store::event_row const& e) {
     json_writer out;
-    out.begin_object()
-        .member("id", e.id.text())
-        .member("account_id", e.account_id)
-        .member("event_type", e.event_type)
-        .member("accepted_at", e.accepted_at);
-    out.key("body").raw(e.body); // it is JSON already, with its digits
+    out.begin_object();
+    write_event_members(out, e, true);
     out.key("deliveries").begin_array();
-    for (auto const& d : e.deliveries)
-        write_delivery(out, d);
+    for (auto const& delivery : e.deliveries)
+        write_delivery_of_event(out, delivery);
     out.end_array().end_object();
     return {.status = 200, .body = out.take(), .headers = {}};
 }
 
 task<response> show_event(services const* with, request what, caller who) {
+    auto place = owned_of<event_id>(what, who, no_such_event);
+    if (auto* no = std::get_if<response>(&place))
+        co_return std::move(*no);
+    auto& which = std::get<owned<event_id>>(place);
+    auto const found = co_await with->history->show_event(std::move(which.account_id), which.id);
+    co_return found ? event_response(*found) : failure_response(found.error(), no_such_event);
+}
+
+task<response> list_events(services const* with, request what, caller who) {
     auto account = account_of(what, who);
     if (auto* no = std::get_if<response>(&account))
         co_return std::move(*no);
-    auto const id = id_of<event_id>(what);
-    if (!id)
-        co_return not_found("no such event in this account");
-    auto const found = co_await with->store->show_event(std::get<std::string>(std::move(account)), *id);
-    if (!found && found.error().kind == fault::not_found)
-        co_return not_found("no such event in this account");
-    co_return found ? event_response(*found) : failure_response(found.error());
+    auto wanted = event_filter_of(what);
+    if (auto* no = std::get_if<response>(&wanted))
+        co_return std::move(*no);
+    auto filter = std::get<store::event_filter>(std::move(wanted));
+    auto const limit = filter.limit;
+    auto const found =
+        co_await with->history->list_events(std::get<std::string>(std::move(account)), std::move(filter));
+    if (!found)
+        co_return failure_response(found.error());
+
+    json_writer out;
+    out.begin_object().member("limit", limit);
+    write_next_cursor(out, *found);
+    out.key("events").begin_array();
+    for (auto const& event : found->items) {
+        out.begin_object();
+        write_event_members(out, event, false);
+        out.end_object();
+    }
+    out.end_array().end_object();
+    co_return response{.status = 200, .body = out.take(), .headers = {}};
+}
+
+task<response> list_deliveries_of_event(services const* with, request what, caller who) {
+    auto place = owned_of<event_id>(what, who, no_such_event);
+    if (auto* no = std::get_if<response>(&place))
+        co_return std::move(*no);
+    auto wanted = delivery_states_of(what);
+    if (auto* no = std::get_if<response>(&wanted))
+        co_return std::move(*no);
+    auto& which = std::get<owned<event_id>>(place);
+    auto filter = std::get<store::delivery_filter>(std::move(wanted));
+    auto const found =
+        co_await with->history->event_deliveries(std::move(which.account_id), which.id, std::move(filter));
+    if (!found)
+        co_return failure_response(found.error(), no_such_event);
+
+    json_writer out;
+    out.begin_object().key("deliveries").begin_array();
+    for (auto const& delivery : *found)
+        write_delivery(out, delivery);
+    out.end_array().end_object();
+    co_return response{.status = 200, .body = out.take(), .headers = {}};
 }
 
 } // namespace
 
 void add_event_routes(std::vector<route>& out, services_ptr const& with) {
     out.push_back(make_route(with, method::post, "/api/v1/events", "publish", publish_events));
+    out.push_back(make_route(with, method::get, "/api/v1/events", "read", list_events,
+                             {.query = {"cursor", "limit", "page", "event_type", "since", "until"}}));
     out.push_back(make_route(with, method::get, "/api/v1/events/{id}", "read", show_event));
+    out.push_back(make_route(with, method::get, "/api/v1/events/{id}/deliveries", "read", list_deliveries_of_event,
+                             {.query = {"status", "error_class"}}));
 }
 
 } // namespace klen::webhooks::api

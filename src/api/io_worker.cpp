@@ -23,6 +23,25 @@ constexpr milliseconds abort_grace{100};
 
 } // namespace
 
+tls_context_ptr serving::tls() const {
+    if (config.tls_certificate_file.empty())
+        return nullptr;
+    std::lock_guard lock(tls_mutex_);
+    return tls_;
+}
+
+void serving::set_tls(tls_context_ptr next) {
+    std::lock_guard lock(tls_mutex_);
+    tls_ = std::move(next);
+}
+
+void serving::note_failed_handshake(std::string_view reason) {
+    if (reason.empty())
+        return;
+    if (auto const line = handshake_lines_.allow(); line.write)
+        log::warn("a TLS handshake failed", {{"error.message", reason}, {"held_back", line.held_back}});
+}
+
 io_worker::io_worker(asio::io_context& context, std::shared_ptr<serving> common)
     : context_(context), common_(std::move(common)), timer_(context), period_(watch_period(common_->config)) {}
 

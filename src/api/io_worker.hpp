@@ -1,5 +1,7 @@
 #pragma once
 
+#include "body_budget.hpp"
+#include "client_stream.hpp"
 #include "response_head.hpp"
 #include "router.hpp"
 
@@ -9,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace klen::webhooks::api {
@@ -18,13 +21,25 @@ class connection;
 /// What all connections of one server share.
 struct serving {
     serving(server_config c, std::vector<route> r, authenticator const& k)
-        : config(std::move(c)), routes(std::move(r)), keys(k) {}
+        : config(std::move(c)), routes(std::move(r)), keys(k), bodies(config.bodies_bytes_max) {}
 
     server_config const config;
     router const routes;
     authenticator const& keys;
+    body_budget bodies;
     std::atomic<std::uint32_t> open_connections{0};
     log::throttle unavailable_lines{seconds(1)};
+
+    /// For the next connection; null: plain HTTP.
+    tls_context_ptr tls() const;
+    void set_tls(tls_context_ptr next);
+    /// `reason` empty: the client went away, which is nobody's business.
+    void note_failed_handshake(std::string_view reason);
+
+  private:
+    mutable std::mutex tls_mutex_;
+    tls_context_ptr tls_;
+    log::throttle handshake_lines_{seconds(10)};
 };
 
 /// One io thread's share of a server: its open connections, the timer that watches their deadlines, its counters. One

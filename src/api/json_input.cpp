@@ -1,5 +1,7 @@
 #include "json_input.hpp"
 
+#include "json_writer.hpp"
+
 #include "klen/webhooks/event/json_body.hpp"
 
 #include <boost/json/parse.hpp>
@@ -58,22 +60,16 @@ std::size_t distance(std::string_view a, std::string_view b) {
     return row.back();
 }
 
-/// A member's name as it may stand in a message: it came from outside.
-std::string shown(std::string_view name) {
-    constexpr std::size_t bytes_max = 64;
-    bool const cut = name.size() > bytes_max;
-    std::size_t end = std::min(name.size(), bytes_max);
-    while (cut && end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80)
-        --end; // not within a character
-    return std::string(name.substr(0, end)) + (cut ? "…" : "");
-}
-
 } // namespace
 
 void problem_list::add(std::string_view field, std::string_view what) {
+    if (full())
+        return;
     if (!text_.empty())
         text_ += "; ";
     text_.append(field).append(field.empty() ? "" : ": ").append(what);
+    if (full())
+        text_ += "; and so on";
 }
 
 std::string_view parsed_object::raw_member(std::string_view name) const {
@@ -107,6 +103,10 @@ std::variant<parsed_object, std::string> parse_json_object(std::string_view text
     return out;
 }
 
+std::variant<parsed_object, std::string> parse_optional_object(std::string_view text) {
+    return parse_json_object(text.empty() ? "{}" : text);
+}
+
 std::string judge_text(std::string_view text, text_rule rule) {
     std::size_t characters = 0;
     for (char const c : text) {
@@ -127,7 +127,8 @@ std::string judge_text(std::string_view text, text_rule rule) {
 boost::json::value const* object_reader::find(std::string_view name) {
     known_.emplace_back(name);
     auto const* found = from_.if_contains(name);
-    return found == nullptr || found->is_null() ? nullptr : found;
+    bool const given = found != nullptr && (null_ == null_means::wrong_type || !found->is_null());
+    return given ? found : nullptr;
 }
 
 boost::json::value const* object_reader::require(std::string_view name) {
@@ -185,6 +186,32 @@ std::optional<int> object_reader::integer(std::string_view name, int min, int ma
     return static_cast<int>(given);
 }
 
+std::optional<std::optional<int>> object_reader::integer_or_null(std::string_view name, int min, int max) {
+    known_.emplace_back(name);
+    auto const* found = from_.if_contains(name);
+    if (found == nullptr)
+        return std::nullopt;
+    if (found->is_null())
+        return std::optional<int>();
+    if (auto const given = integer(name, min, max))
+        return given;
+    return std::nullopt;
+}
+
+std::optional<double> object_reader::number(std::string_view name, double min, double max) {
+    auto const* found = find(name);
+    if (found == nullptr)
+        return std::nullopt;
+    boost::json::error_code ec;
+    auto const given = found->to_number<double>(ec);
+    if (ec || !(given >= min && given <= max)) {
+        problems_.add(name, "must be a number from " + json_writer().value(min).take() + " to " +
+                                json_writer().value(max).take());
+        return std::nullopt;
+    }
+    return given;
+}
+
 boost::json::object const* object_reader::object(std::string_view name) {
     auto const* found = find(name);
     if (found == nullptr)
@@ -201,9 +228,20 @@ void object_reader::refuse_others() {
         auto const name = view(member.key());
         if (std::ranges::find(known_, name) != known_.end())
             continue;
+        if (problems_.full())
+            return;
         auto const meant = nearest(name, known_);
         problems_.add(shown(name), "there is no such field" + (meant ? "; did you mean " + *meant + "?" : ""));
     }
+}
+
+std::string shown(std::string_view name) {
+    constexpr std::size_t bytes_max = 64;
+    bool const cut = name.size() > bytes_max;
+    std::size_t end = std::min(name.size(), bytes_max);
+    while (cut && end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80)
+        --end; // not within a character
+    return std::string(name.substr(0, end)) + (cut ? "…" : "");
 }
 
 std::optional<std::string> nearest(std::string_view text, std::vector<std::string> const& known) {

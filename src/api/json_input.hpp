@@ -15,11 +15,14 @@ namespace klen::webhooks::api {
 
 class problem_list {
   public:
+    /// Nothing more is noted when it is full: a hostile body could have a problem every few bytes.
     void add(std::string_view field, std::string_view what);
     bool empty() const { return text_.empty(); }
+    bool full() const { return text_.size() > bytes_max; }
     std::string const& text() const { return text_; } ///< joined by "; "
 
   private:
+    static constexpr std::size_t bytes_max = 8192;
     std::string text_;
 };
 
@@ -35,6 +38,9 @@ struct parsed_object {
 /// where.
 std::variant<parsed_object, std::string> parse_json_object(std::string_view text);
 
+/// The same where the body may be left out, which then means {}.
+std::variant<parsed_object, std::string> parse_optional_object(std::string_view text);
+
 struct text_rule {
     std::size_t characters_min = 0;
     std::size_t characters_max = 0;
@@ -43,10 +49,17 @@ struct text_rule {
 /// What is wrong with `text`; empty: nothing. `text` is well-formed UTF-8.
 std::string judge_text(std::string_view text, text_rule rule);
 
-/// Reads the members of an object by name. Null counts as not given.
+/// What null says where another type is expected.
+enum class null_means {
+    not_given,
+    wrong_type ///< where what is not given stays as it is, null is no way to say so
+};
+
+/// Reads the members of an object by name.
 class object_reader {
   public:
-    object_reader(boost::json::object const& from, problem_list& problems) : from_(from), problems_(problems) {}
+    object_reader(boost::json::object const& from, problem_list& problems, null_means null = null_means::not_given)
+        : from_(from), problems_(problems), null_(null) {}
 
     /// Notes that the member may exist; null when it is not given.
     boost::json::value const* find(std::string_view name);
@@ -57,6 +70,10 @@ class object_reader {
     std::optional<std::string> required_text(std::string_view name, text_rule rule);
     std::optional<bool> boolean(std::string_view name);
     std::optional<int> integer(std::string_view name, int min, int max);
+    /// Null is a value here, the inner nothing.
+    std::optional<std::optional<int>> integer_or_null(std::string_view name, int min, int max);
+    /// Not necessarily whole.
+    std::optional<double> number(std::string_view name, double min, double max);
     boost::json::object const* object(std::string_view name);
 
     /// Members that nobody asked for are problems, with a suggestion where one is near. Call last.
@@ -67,8 +84,12 @@ class object_reader {
 
     boost::json::object const& from_;
     problem_list& problems_;
+    null_means null_;
     std::vector<std::string> known_;
 };
+
+/// A name as it may stand in a message: it came from outside. Cut when it is long.
+std::string shown(std::string_view name);
 
 /// The one of `known` that `text` was probably meant to be.
 std::optional<std::string> nearest(std::string_view text, std::vector<std::string> const& known);

@@ -3,10 +3,13 @@
 #include "klen/webhooks/base/clock.hpp"
 #include "klen/webhooks/event/json_body.hpp"
 
+#include <array>
+#include <charconv>
 #include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace klen::webhooks::api {
 
@@ -44,6 +47,18 @@ class json_writer {
     template <std::integral I>
     json_writer& value(I number) {
         return raw(std::to_string(number));
+    }
+    /// Finite ones only: JSON has no others.
+    json_writer& value(double number) {
+        std::array<char, 32> text{};
+        auto const done = std::to_chars(text.data(), text.data() + text.size(), number);
+        return raw({text.data(), static_cast<std::size_t>(done.ptr - text.data())});
+    }
+    json_writer& value(std::vector<std::string> const& texts) {
+        begin_array();
+        for (auto const& text : texts)
+            value(text);
+        return end_array();
     }
     json_writer& value(wall_time at) { return value(rfc3339_ms(at)); }
     template <class T>

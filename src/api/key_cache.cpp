@@ -1,6 +1,7 @@
 #include "klen/webhooks/api/handlers.hpp"
 #include "klen/webhooks/signing/api_key.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
@@ -11,6 +12,9 @@ namespace klen::webhooks::api {
 namespace {
 
 using key_hash = std::array<std::uint8_t, 32>;
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds one_second = seconds(1);
 
 std::uint64_t first_bytes(key_hash const& hash) {
     std::uint64_t out = 0;
@@ -26,34 +30,121 @@ bool equal_in_constant_time(key_hash const& a, key_hash const& b) {
     return difference == 0;
 }
 
+/// A token bucket in one number: the time at which it will be full again. Each call moves that by the time of one call;
+/// when it would come to lie more than a second ahead, the bucket is empty.
+class call_bucket {
+  public:
+    /// How long to wait until a call is allowed; zero: it is, and was counted.
+    nanoseconds take(std::uint32_t per_second, steady_time now) {
+        std::int64_t const at = nanoseconds(now.time_since_epoch()).count();
+        std::int64_t const one = one_second.count() / per_second;
+        std::int64_t full_at = full_at_.load(std::memory_order_relaxed);
+        while (true) {
+            std::int64_t const next = std::max(full_at, at) + one;
+            if (next - at > one_second.count())
+                return nanoseconds(next - at) - one_second;
+            if (full_at_.compare_exchange_weak(full_at, next, std::memory_order_relaxed))
+                return nanoseconds(0);
+        }
+    }
+
+  private:
+    std::atomic<std::int64_t> full_at_{0};
+};
+
+/// When a key was last used and nobody has taken note of it yet; to the second, which spares most calls the write.
+class last_use {
+  public:
+    void note(wall_time now) {
+        auto const second = std::chrono::floor<seconds>(now).time_since_epoch().count();
+        if (at_.load(std::memory_order_relaxed) != second)
+            at_.store(second, std::memory_order_relaxed);
+    }
+    std::optional<wall_time> take() {
+        if (auto const second = at_.exchange(never, std::memory_order_relaxed); second != never)
+            return wall_time(seconds(second));
+        return std::nullopt;
+    }
+
+  private:
+    static constexpr std::int64_t never = 0;
+    std::atomic<std::int64_t> at_{never};
+};
+
 } // namespace
 
 /// Found by the first bytes of the hash, decided by all of it. Whoever guesses keys does not know what they hash to in
 /// advance of their guess, so the table itself tells them nothing.
 struct key_cache::impl {
+    /// What is changed by calls, under the shared lock.
+    struct activity {
+        call_bucket calls;
+        last_use used;
+    };
     struct entry {
+        api_key_id id;
         key_hash hash{};
         caller who;
+        std::uint32_t per_second = 0; ///< 0: any number
+        std::unique_ptr<activity> counts = std::make_unique<activity>();
+        bool revoked = false; ///< for good: an older row that comes late does not bring it back
     };
-    mutable std::shared_mutex mutex;
-    std::unordered_multimap<std::uint64_t, entry> keys;
 
-    void forget(std::string const& key_id) {
-        std::erase_if(keys, [&](auto const& item) { return item.second.who.key_id == key_id; });
+    impl(key_limits l, clock const& t) : limits(l), time(t) {}
+
+    key_limits const limits;
+    clock const& time;
+    mutable std::shared_mutex mutex;
+    std::unordered_map<api_key_id, entry> keys;
+    std::unordered_multimap<std::uint64_t, entry const*> by_hash; ///< those that are not revoked
+
+    std::uint32_t limit_of(store::api_key_row const& row) const {
+        if (row.max_requests_per_second && *row.max_requests_per_second > 0)
+            return static_cast<std::uint32_t>(*row.max_requests_per_second);
+        return row.account_id ? limits.account_key : limits.platform_key;
+    }
+
+    void hide(entry const& known) {
+        auto const [first, last] = by_hash.equal_range(first_bytes(known.hash));
+        for (auto it = first; it != last; ++it)
+            if (it->second == &known) {
+                by_hash.erase(it);
+                return;
+            }
+    }
+
+    void apply(store::api_key_row const& row) {
+        auto const [at, is_new] = keys.try_emplace(row.id);
+        auto& known = at->second;
+        if (known.revoked)
+            return;
+        if (!is_new)
+            hide(known);
+        known.id = row.id;
+        known.hash = row.hash;
+        known.who = {.key_id = row.id.text(), .account_id = row.account_id, .permissions = row.permissions};
+        known.per_second = limit_of(row);
+        known.revoked = row.revoked;
+        if (!known.revoked)
+            by_hash.emplace(first_bytes(known.hash), &known);
+    }
+
+    entry const* find(key_hash const& hash) const {
+        auto const [first, last] = by_hash.equal_range(first_bytes(hash));
+        for (auto it = first; it != last; ++it)
+            if (equal_in_constant_time(it->second->hash, hash))
+                return it->second;
+        return nullptr;
     }
 };
 
-key_cache::key_cache() : impl_(std::make_unique<impl>()) {}
+key_cache::key_cache(key_limits limits, clock const& time) : impl_(std::make_unique<impl>(limits, time)) {}
 key_cache::~key_cache() = default;
 
 void key_cache::apply(std::vector<store::api_key_row> const& changed) {
     std::unique_lock lock(impl_->mutex);
-    for (auto const& row : changed) {
-        caller who{row.id.text(), row.account_id, row.permissions};
-        impl_->forget(who.key_id);
-        if (!row.revoked)
-            impl_->keys.emplace(first_bytes(row.hash), impl::entry{row.hash, std::move(who)});
-    }
+    for (auto const& row : changed)
+        impl_->apply(row);
 }
 
 std::optional<caller> key_cache::find(std::string_view key) const {
@@ -61,11 +152,24 @@ std::optional<caller> key_cache::find(std::string_view key) const {
     if (!hash)
         return std::nullopt;
     std::shared_lock lock(impl_->mutex);
-    auto const [first, last] = impl_->keys.equal_range(first_bytes(*hash));
-    for (auto it = first; it != last; ++it)
-        if (equal_in_constant_time(it->second.hash, *hash))
-            return it->second.who;
-    return std::nullopt;
+    auto const* known = impl_->find(*hash);
+    if (known == nullptr)
+        return std::nullopt;
+    known->counts->used.note(impl_->time.wall());
+    caller who = known->who;
+    if (known->per_second != 0)
+        who.retry_after =
+            std::chrono::ceil<milliseconds>(known->counts->calls.take(known->per_second, impl_->time.steady()));
+    return who;
+}
+
+std::vector<std::pair<api_key_id, wall_time>> key_cache::take_uses() {
+    std::vector<std::pair<api_key_id, wall_time>> out;
+    std::shared_lock lock(impl_->mutex);
+    for (auto const& [id, known] : impl_->keys)
+        if (auto const at = known.counts->used.take())
+            out.emplace_back(id, *at);
+    return out;
 }
 
 } // namespace klen::webhooks::api

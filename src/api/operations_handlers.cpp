@@ -65,10 +65,11 @@ task<response> metrics(services const* with, request, caller) {
 std::vector<route> operations_routes(services const& with) {
     auto const shared = std::make_shared<services const>(with);
     std::vector<route> out;
+    call_rules const lenient{.for_account = false, .any_query = true}; // probes come with what they like
     for (char const* path : {"/livez", "/healthz"})
-        out.push_back(make_route(shared, method::get, path, "", live));
-    out.push_back(make_route(shared, method::get, "/readyz", "", ready));
-    out.push_back(make_route(shared, method::get, "/metrics", "", metrics));
+        out.push_back(make_route(shared, method::get, path, "", live, lenient));
+    out.push_back(make_route(shared, method::get, "/readyz", "", ready, lenient));
+    out.push_back(make_route(shared, method::get, "/metrics", "", metrics, lenient));
     return out;
 }
 

@@ -51,12 +51,13 @@ std::optional<std::string_view> refuse_line(std::string_view line, bool first) {
 }
 
 /// Two of these could be read as either one.
-constexpr std::array<std::string_view, 7> single_fields = {
-    "Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization", "X-API-Key", "Expect"};
-constexpr std::array<std::string_view, 7> repeated_messages = {
+constexpr std::array<std::string_view, 8> single_fields = {"Host",         "Content-Length", "Transfer-Encoding",
+                                                           "Content-Type", "Authorization",  "X-API-Key",
+                                                           "Expect",       "Idempotency-Key"};
+constexpr std::array<std::string_view, 8> repeated_messages = {
     "more than one Host field",         "more than one Content-Length field", "more than one Transfer-Encoding field",
     "more than one Content-Type field", "more than one Authorization field",  "more than one X-API-Key field",
-    "more than one Expect field"};
+    "more than one Expect field",       "more than one Idempotency-Key field"};
 
 /// Counts all of `single_fields` in one pass.
 std::optional<std::string_view> refuse_repeated(request_head const& head) {

@@ -1,5 +1,7 @@
 #include "request_target.hpp"
 
+#include "request_head.hpp"
+
 #include "klen/webhooks/base/encoding.hpp"
 
 #include <algorithm>
@@ -57,13 +59,14 @@ bool parse_query(std::string_view raw, std::vector<std::pair<std::string, std::s
 /// "http://host:80/path" → "/path"
 std::optional<std::string_view> strip_authority(std::string_view text) {
     for (std::string_view const scheme : {"http://", "https://"}) {
-        if (!text.starts_with(scheme))
+        if (!equals_ignoring_case(text.substr(0, scheme.size()), scheme))
             continue;
         text.remove_prefix(scheme.size());
-        auto const path = text.find_first_of("/?");
-        if (path == 0)
+        auto const path = std::min(text.find_first_of("/?"), text.size());
+        // RFC 9110 §4.2.4: a name and a password before the host are nobody's but a phisher's.
+        if (path == 0 || text.substr(0, path).find('@') != std::string_view::npos)
             return std::nullopt;
-        return path == std::string_view::npos ? std::string_view() : text.substr(path);
+        return text.substr(path);
     }
     return std::nullopt;
 }

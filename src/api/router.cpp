@@ -44,6 +44,7 @@ std::string_view to_string(method verb) {
 }
 
 router::router(std::vector<route> routes) {
+    allow_anywhere_ = allow_of(routes);
     std::map<std::string, endpoint> by_pattern;
     for (auto& r : routes) {
         auto& where = by_pattern[r.path];
@@ -53,12 +54,7 @@ router::router(std::vector<route> routes) {
         where.routes.push_back(std::move(r));
     }
     for (auto& [pattern, where] : by_pattern) {
-        for (auto const& [name, verb] : method_names) {
-            bool const by_get = verb == method::head && where.handler_of(method::get) != nullptr;
-            if (verb != method::options && (where.handler_of(verb) != nullptr || by_get))
-                where.allow.append(name).append(", ");
-        }
-        where.allow += "OPTIONS";
+        where.allow = allow_of(where.routes);
         if (pattern.find('{') == std::string::npos) {
             exact_.emplace(pattern, std::move(where));
             continue;
@@ -67,6 +63,18 @@ router::router(std::vector<route> routes) {
             where.segments.emplace_back(first_segment(rest));
         with_parameters_.push_back(std::move(where));
     }
+}
+
+/// OPTIONS is answered everywhere, and HEAD where GET is.
+std::string router::allow_of(std::vector<route> const& routes) {
+    auto const has = [&](method verb) {
+        return std::ranges::any_of(routes, [&](route const& r) { return r.verb == verb && !r.refuses; });
+    };
+    std::string out;
+    for (auto const& [name, verb] : method_names)
+        if (verb != method::options && (has(verb) || (verb == method::head && has(method::get))))
+            out.append(name).append(", ");
+    return out + "OPTIONS";
 }
 
 route const* router::endpoint::handler_of(method verb) const {

@@ -29,6 +29,8 @@ class router {
     /// HEAD is answered by GET's handler where there is no other. An exact path wins over one with parameters. Nothing:
     /// no such path.
     std::optional<match> find(method verb, std::string_view path) const;
+    /// The methods that some path takes, as in `match::allow`.
+    std::string const& allow_anywhere() const { return allow_anywhere_; }
 
   private:
     struct endpoint {
@@ -48,9 +50,11 @@ class router {
     static std::optional<std::map<std::string, std::string, std::less<>>> capture(endpoint const& with,
                                                                                   std::string_view path);
     static match matched(endpoint const& with, method verb);
+    static std::string allow_of(std::vector<route> const& routes);
 
     endpoint_table exact_;
     std::vector<endpoint> with_parameters_;
+    std::string allow_anywhere_;
 };
 
 } // namespace klen::webhooks::api

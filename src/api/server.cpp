@@ -3,6 +3,7 @@
 #include "connection.hpp"
 #include "errors.hpp"
 #include "io_worker.hpp"
+#include "tls_context.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -71,6 +72,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
     void start();
     task<void> stop(steady_time until);
+    void reload_tls();
     server_stats stats() const;
 
   private:
@@ -134,7 +136,7 @@ void server_core::admit(tcp_socket socket, worker_seat& to) {
     }
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    auto made = std::make_shared<connection>(std::move(socket), to.worker);
+    auto made = std::make_shared<connection>(std::move(socket), to.worker, common_->tls());
     auto begin = [self = shared_from_this(), seat = &to, made = std::move(made)] {
         seat->connections.spawn([made] { return made->run(); });
     };
@@ -144,12 +146,15 @@ void server_core::admit(tcp_socket socket, worker_seat& to) {
 /// One write and one read that cannot block: whoever is over the limit costs no memory and no coroutine.
 void server_core::turn_away(tcp_socket socket) {
     turned_away_.fetch_add(1, std::memory_order_relaxed);
+    std::string const id = make_uuid_v7().text();
     if (auto const line = full_lines_.allow(); line.write)
-        log::warn("connection refused: too many are open",
-                  {{"connections_max", common_->config.connections_max}, {"held_back", line.held_back}});
+        log::warn(
+            "connection refused: too many are open",
+            {{"connections_max", common_->config.connections_max}, {"request_id", id}, {"held_back", line.held_back}});
+    if (common_->tls())
+        return; // an answer needs a handshake first
     auto const answer = unavailable("too many connections: try again in a moment");
     std::string out;
-    std::string const id = make_uuid_v7().text();
     append_response_head(out, answer, {.date = date_.at(std::time(nullptr)), .request_id = id, .keep_alive = false});
     out += answer.body;
     error_code ec;
@@ -176,8 +181,23 @@ task<void> server_core::stop(steady_time until) {
         co_await one.wait();
 }
 
+void server_core::reload_tls() {
+    auto const& config = common_->config;
+    if (config.tls_certificate_file.empty())
+        return;
+    auto fresh = make_tls_context(config.tls_certificate_file, config.tls_key_file);
+    if (!fresh) {
+        log::error("the TLS certificate was not read again: the one before stays in use",
+                   {{"error.message", fresh.error().message}});
+        return;
+    }
+    common_->set_tls(*std::move(fresh));
+    log::info("the TLS certificate was read again", {{"file", config.tls_certificate_file}});
+}
+
 server_stats server_core::stats() const {
     server_stats out;
+    out.body_bytes = common_->bodies.taken();
     out.connections = common_->open_connections.load(std::memory_order_relaxed);
     out.refused_connections = turned_away_.load(std::memory_order_relaxed);
     for (auto const& seat : seats_) {
@@ -196,6 +216,7 @@ class http_server final : public server {
     void start() override { core_->start(); }
     std::uint16_t port() const override { return port_; }
     task<void> stop(steady_time until) override { return core_->stop(until); }
+    void reload_tls() override { core_->reload_tls(); }
     server_stats stats() const override { return core_->stats(); }
 
   private:
@@ -215,10 +236,18 @@ std::optional<std::string_view> request::query_value(std::string_view name) cons
 result<std::unique_ptr<server>> server::create(std::vector<asio::io_context*> contexts, server_config config,
                                                std::string address, std::uint16_t port, std::vector<route> routes,
                                                authenticator const& keys) {
+    tls_context_ptr tls;
+    if (!config.tls_certificate_file.empty()) {
+        auto made = make_tls_context(config.tls_certificate_file, config.tls_key_file);
+        if (!made)
+            return made.error();
+        tls = *std::move(made);
+    }
     auto acceptor = listen(*contexts.front(), address, port);
     if (!acceptor)
         return acceptor.error();
     auto common = std::make_shared<serving>(std::move(config), std::move(routes), keys);
+    common->set_tls(std::move(tls));
     auto core = std::make_shared<server_core>(contexts, std::move(common), std::move(*acceptor));
     return std::make_unique<http_server>(std::move(core));
 }

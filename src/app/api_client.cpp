@@ -66,8 +66,13 @@ task<exchanged> talk_over(Stream& stream, request const& asked) {
     http::response_parser<http::string_body> parser;
     parser.body_limit(answer_bytes_max);
     co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_task, out.error));
-    if (!out.error)
-        out.answer = {static_cast<int>(parser.get().result_int()), std::move(parser.get().body())};
+    if (out.error)
+        co_return out;
+    auto& got = parser.get();
+    out.answer.status = static_cast<int>(got.result_int());
+    out.answer.retry_after = std::string(got[http::field::retry_after]);
+    out.answer.replayed = got["Idempotency-Replayed"] == "true";
+    out.answer.body = std::move(got.body());
     co_return out;
 }
 
@@ -136,13 +141,18 @@ result<api_client> api_client::create(std::string_view base_url, std::string key
     return out;
 }
 
-result<api_answer> api_client::call(std::string_view method, std::string const& path, std::string body) const {
+result<api_answer> api_client::call(std::string_view method, std::string const& path, std::string body,
+                                    std::string const& idempotency_key) const {
+    if (idempotency_key.find_first_of("\r\n") != std::string::npos)
+        return failure{fault::invalid_argument, "the idempotency key must not hold a line end"};
     request asked(http::string_to_verb({method.data(), method.size()}), prefix_ + path, 11);
     asked.set(http::field::host, host_field_);
     asked.set(http::field::user_agent, "klen-webhooks/" + std::string(version()));
     asked.set(http::field::accept, "application/json");
     if (!key_.empty())
         asked.set(http::field::authorization, "Bearer " + key_);
+    if (!idempotency_key.empty())
+        asked.set("Idempotency-Key", idempotency_key);
     if (!body.empty())
         asked.set(http::field::content_type, "application/json");
     asked.body() = std::move(body);

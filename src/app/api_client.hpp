@@ -11,6 +11,8 @@ namespace klen::webhooks::app {
 struct api_answer {
     int status = 0;
     std::string body;
+    std::string retry_after; ///< the header, in seconds; often empty
+    bool replayed = false;   ///< the answer of an earlier call with the same idempotency key
     bool ok() const { return status >= 200 && status < 300; }
 };
 
@@ -22,7 +24,8 @@ class api_client {
     static result<api_client> create(std::string_view base_url, std::string key);
 
     /// `path` begins with "/". Fails (`io`) when nobody answers within `timeout`; an HTTP error is an answer.
-    result<api_answer> call(std::string_view method, std::string const& path, std::string body = {}) const;
+    result<api_answer> call(std::string_view method, std::string const& path, std::string body = {},
+                            std::string const& idempotency_key = {}) const;
     void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
     std::string const& base_url() const { return base_url_; }
 

@@ -4,9 +4,11 @@
 #include "app/blocking.hpp"
 #include "app/database.hpp"
 #include "app/io_threads.hpp"
+#include "app/master_keys.hpp"
 #include "app/metrics.hpp"
 #include "app/platform_key.hpp"
 #include "app/signals.hpp"
+#include "app/webhook_errands.hpp"
 #include "klen/webhooks/api/handlers.hpp"
 #include "klen/webhooks/api/server.hpp"
 #include "klen/webhooks/base/version.hpp"
@@ -14,14 +16,12 @@
 #include "klen/webhooks/egress/http_client.hpp"
 #include "klen/webhooks/intake/intake.hpp"
 #include "klen/webhooks/signing/sealer.hpp"
-#include "klen/webhooks/signing/secret.hpp"
 #include "klen/webhooks/store/migrations.hpp"
 
 #include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
-#include <filesystem>
 #include <random>
 
 #include <sys/resource.h>
@@ -36,6 +36,8 @@ constexpr milliseconds hung_after{10'000};
 /// What requests that are being read or answered get when the daemon stops. Short: dispatch.shutdown_timeout comes on
 /// top of it, and a publisher whose connection is cut repeats the call, with the same id.
 constexpr milliseconds answer_bound{1'000};
+/// For what is still to be written of webhooks' health and keys' use, when all outcomes are recorded.
+constexpr milliseconds write_bound{1'000};
 
 /// Ends the process when stopping takes longer than that: a database that hangs keeps a thread inside libpq, which
 /// cannot be asked to leave. Leases make it safe: what was not recorded is repeated.
@@ -117,6 +119,15 @@ std::size_t io_thread_count(dispatch_config const& settings) {
     return std::max<std::size_t>(1, std::thread::hardware_concurrency());
 }
 
+/// For /livez and its like: without TLS, which is for the API, and nobody has anything large to send there.
+server_config operations_config(server_config out) {
+    out.tls_certificate_file.clear();
+    out.tls_key_file.clear();
+    out.body_bytes_max = 1024;
+    out.bodies_bytes_max = 64 * 1024;
+    return out;
+}
+
 double random_share() {
     thread_local std::mt19937_64 generator{std::random_device{}()};
     return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
@@ -128,7 +139,9 @@ class daemon {
   public:
     daemon(config const& settings, signals& taken)
         : settings_(settings), signals_(taken), shards_("io", io_thread_count(settings.dispatch)),
-          coordinator_("coordinator", 1), catalogue_(settings.intake.extra_event_types) {}
+          coordinator_("coordinator", 1), catalogue_(settings.intake.extra_event_types),
+          keys_(api::key_limits{settings.server.account_key_requests_per_second_max,
+                                settings.server.platform_key_requests_per_second_max}) {}
     ~daemon() { drain(); }
 
     void open_database();
@@ -142,7 +155,9 @@ class daemon {
   private:
     void build_egress();
     void build_dispatch();
+    void build_background();
     void build_api();
+    api::services services();
     void make_first_key_of_private_database();
     std::string metrics();
     void stop_server(std::unique_ptr<api::server>& which);
@@ -160,7 +175,10 @@ class daemon {
     io_threads coordinator_;
     egress::client_context_ptr egress_;
     std::vector<std::unique_ptr<egress::net_client>> clients_;
+    std::unique_ptr<webhook_errands> errands_;
     std::unique_ptr<store::api_store> store_;
+    std::unique_ptr<store::history_store> history_;
+    std::unique_ptr<store::history_store> chores_; ///< the background's: no list of the API keeps it waiting
     std::unique_ptr<store::delivery_store> deliveries_;
     std::unique_ptr<dispatch::dispatcher> dispatcher_;
     std::unique_ptr<store::event_writer> writer_;
@@ -186,37 +204,15 @@ void daemon::prepare_schema() {
     need(store::migrate(where_.options));
 }
 
-void daemon::open_seals() {
-    auto key = settings_.secrets.master_key;
-    if (key.empty()) {
-        if (!where_.own)
-            throw start_error{exit_config, "secrets.master_key: must be set where database.url is: make one with "
-                                           "`openssl rand -base64 32` and keep a copy outside the database"};
-        // Made once, on the first start. A new one later would leave every webhook's secret sealed for ever.
-        std::string const file = where_.own->dir() + "/master.key";
-        if (!where_.own->first_start() && !std::filesystem::exists(file))
-            throw start_error{exit_config, file +
-                                               ": the master key is missing; put it back from a backup: without it the "
-                                               "secrets of the webhooks in this database cannot be opened"};
-        key = need(where_.own->keep_file("master.key", signing::generate_master_key() + "\n"));
-        while (!key.empty() && (key.back() == '\n' || key.back() == '\r'))
-            key.pop_back();
-    }
-    auto made = signing::sealer::create(key, settings_.secrets.master_key_id);
-    signing::wipe(key);
-    seals_ = need(std::move(made), exit_config);
-}
+void daemon::open_seals() { seals_ = need(open_sealer(settings_, where_), exit_config); }
 
 void daemon::build() {
     store_ = store::make_api_store(where_.options, settings_.database.api_connections);
+    history_ = store::make_history_store(where_.options, settings_.database.api_connections);
+    chores_ = store::make_history_store(where_.options, 1);
     build_egress();
     build_dispatch();
-    background_times times;
-    times.watch = settings_.database.watch_interval;
-    times.events_kept = settings_.retention.events;
-    times.idempotency_window = settings_.intake.idempotency_window;
-    background_ = std::make_unique<background>(
-        coordinator_.at(0), background_parts{store_.get(), dispatcher_.get(), &keys_, &catalogue_}, times);
+    build_background();
     build_api();
 }
 
@@ -224,6 +220,13 @@ void daemon::build_egress() {
     egress_ = need(egress::make_client_context(settings_.egress, settings_.delivery), exit_config);
     for (std::size_t i = 0; i < shards_.size(); ++i)
         clients_.push_back(egress::make_net_client(shards_.at(i), egress_));
+    errand_parts with;
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        with.shards.push_back({shards_.at(i), clients_[i].get()});
+    with.seals = &*seals_;
+    with.delivery = &settings_.delivery;
+    with.urls = egress::url_policy_of(*egress_);
+    errands_ = std::make_unique<webhook_errands>(std::move(with));
 }
 
 void daemon::build_dispatch() {
@@ -249,27 +252,50 @@ void daemon::build_dispatch() {
     intake_ = std::make_unique<intake::intake>(settings_.intake, *writer_, catalogue_);
 }
 
-/// Binds the listeners: a port that is taken ends the start before anything is claimed.
-void daemon::build_api() {
+void daemon::build_background() {
+    background_times times;
+    times.watch = settings_.database.watch_interval;
+    times.health = settings_.delivery.statistics_interval;
+    times.events_kept = settings_.retention.events;
+    times.idempotency_window = settings_.intake.idempotency_window;
+    background_parts const parts{store_.get(), chores_.get(), dispatcher_.get(), &keys_, &catalogue_, intake_.get()};
+    background_ =
+        std::make_unique<background>(coordinator_.at(0), parts, times, settings_.delivery.operational_account);
+}
+
+api::services daemon::services() {
     api::services with;
     with.settings = &settings_;
     with.events = intake_.get();
     with.catalogue = &catalogue_;
     with.store = store_.get();
+    with.history = history_.get();
     with.seals = &*seals_;
     with.egress = egress_;
     with.webhook_changed = [this](webhook_id id) { dispatcher_->webhook_changed(id); };
+    with.deliveries_parked = [this](webhook_id id) { dispatcher_->note_parked({id}); };
+    with.job_begun = [this] { background_->job_begun(); };
+    with.catalogue_changed = [this] { background_->catalogue_changed(); };
+    with.key_changed = [this](store::api_key_row key) { keys_.apply({std::move(key)}); };
+    with.judge_address = [this](egress::target to) { return errands_->judge_address(std::move(to)); };
+    with.send_test = [this](dispatch::test_request what) { return errands_->send_test(std::move(what)); };
     with.draining = [this] { return draining_.load(); };
     with.live = [this] { return shards_.answer(hung_after) && coordinator_.answer(hung_after); };
     with.alive = [this] { return dispatcher_->healthy() && shards_.answer(hung_after); };
     with.metrics = [this] { return metrics(); };
+    return with;
+}
+
+/// Binds the listeners: a port that is taken ends the start before anything is claimed.
+void daemon::build_api() {
+    auto const with = services();
     auto const& server = settings_.server;
     auto routes = api::api_routes(with);
     auto operations = api::operations_routes(with);
     if (server.operations_address.empty())
         routes.insert(routes.end(), operations.begin(), operations.end());
     else
-        operations_ = need(api::server::create(shards_.contexts(), server, server.operations_address,
+        operations_ = need(api::server::create(shards_.contexts(), operations_config(server), server.operations_address,
                                                server.operations_port, std::move(operations), keys_));
     api_ = need(api::server::create(shards_.contexts(), server, server.listen_address, server.listen_port,
                                     std::move(routes), keys_));
@@ -314,6 +340,7 @@ int daemon::wait() {
             return exit_ok;
         case signals::what::reopen_log:
             log::reopen();
+            api_->reload_tls();
             break;
         case signals::what::nothing:
             break;
@@ -337,7 +364,10 @@ void daemon::drain() {
         writer_->stop();
         auto const on = coordinator_.at(0);
         wait_for<void>(on, [this] { return background_->stop(); });
+        for (std::size_t i = 0; i < errands_->shards(); ++i)
+            wait_for<void>(shards_.at(i), [this, i] { return errands_->stop(i); });
         wait_for<void>(on, [this] { return dispatcher_->stop(); });
+        wait_for<void>(on, [this] { return background_->write_rest(write_bound); });
         for (std::size_t i = 0; i < clients_.size(); ++i)
             wait_for<void>(shards_.at(i), [this, i] { return clients_[i]->stop(); });
         if (operations_)
@@ -359,6 +389,7 @@ std::string daemon::metrics() {
     now.server = api_->stats();
     for (auto const& client : clients_)
         now.clients.push_back(client->stats());
+    now.background = background_->stats();
     now.intake_waiting = writer_->waiting();
     now.database_available = writer_->available();
     now.log_lines_lost = log::lost_lines();

@@ -2,13 +2,34 @@
 
 #include "klen/webhooks/base/log.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 namespace klen::webhooks::app {
 
-background::background(executor ex, background_parts parts, background_times times)
-    : ex_(ex), parts_(parts), times_(times), group_(ex, "background") {}
+namespace {
+
+/// Deliveries that one step of a job looks at: its transaction takes milliseconds, and holds up no outcome.
+constexpr std::uint32_t job_step_deliveries = 500;
+/// Webhooks whose health is written in one statement.
+constexpr std::size_t health_batch = 1000;
+/// Webhooks whose health is remembered while it cannot be written; some 400 bytes each.
+constexpr std::size_t health_webhooks_max = 100'000;
+
+} // namespace
+
+background::background(executor ex, background_parts parts, background_times times, std::string operational_account)
+    : ex_(ex), parts_(parts),
+      times_(times), watching_{"watch for changes", times.watch, &background::watch, asio::steady_timer(ex)},
+      catalogue_{"read the event types", times.catalogue, &background::read_catalogue, asio::steady_timer(ex)},
+      maintenance_{"maintain the partitions", times.maintenance, &background::maintain, asio::steady_timer(ex)},
+      jobs_{"work at the jobs", times.jobs, &background::work_at_jobs, asio::steady_timer(ex)},
+      health_{"write the webhooks' health", times.health, &background::write_health, asio::steady_timer(ex)},
+      key_use_{"write the keys' use", times.key_use, &background::write_key_use, asio::steady_timer(ex)},
+      operational_{"publish operational events", times.operational, &background::publish_operational,
+                   asio::steady_timer(ex)},
+      unwritten_health_(health_webhooks_max), outbox_(*parts.history, *parts.events, std::move(operational_account)),
+      group_(ex, "background") {}
 
 task<result<void>> background::first_round() {
     auto const maintained = co_await maintain();
@@ -24,14 +45,75 @@ task<result<void>> background::first_round() {
 }
 
 void background::start() {
-    group_.spawn([this] { return repeat(times_.watch, "watch for changes", &background::watch); });
-    group_.spawn([this] { return repeat(times_.catalogue, "read the event types", &background::read_catalogue); });
-    group_.spawn([this] { return repeat(times_.maintenance, "maintain the partitions", &background::maintain); });
+    for (auto* which : {&watching_, &catalogue_, &maintenance_, &jobs_, &health_, &key_use_, &operational_})
+        begin(*which);
 }
 
 task<void> background::stop() {
     group_.cancel();
     co_await group_.wait_empty();
+}
+
+task<void> background::write_rest(milliseconds bound) {
+    one_shot<bool> ended;
+    auto const set = ended.set();
+    asio::steady_timer timer(ex_, bound);
+    timer.async_wait([set](boost::system::error_code) { set(false); });
+    auto rest = [this]() -> task<void> {
+        auto const health = co_await write_health();
+        auto const use = co_await write_key_use();
+        if (health.has_error() || use.has_error())
+            log::warn("what was last known of the webhooks' health and the keys' use could not be written");
+    };
+    asio::co_spawn(ex_, std::move(rest), [set](std::exception_ptr) { set(true); });
+    bool const written = co_await ended.wait();
+    if (!written)
+        log::warn("the database takes too long: stopping without what was last known of the webhooks' health");
+}
+
+void background::job_begun() {
+    asio::post(ex_, [this] { ask_for(jobs_); });
+}
+
+void background::catalogue_changed() {
+    asio::post(ex_, [this] { ask_for(catalogue_); });
+}
+
+background_stats background::stats() const {
+    return {job_steps_.load(std::memory_order_relaxed), job_under_way_.load(std::memory_order_relaxed),
+            outbox_.published(), outbox_.waiting()};
+}
+
+// --- chores --------------------------------------------------------------------------------------------------------
+
+void background::begin(chore& which) {
+    group_.spawn([this, &which] { return repeat(which); });
+}
+
+void background::ask_for(chore& which) {
+    which.asked = true;
+    which.timer.cancel();
+}
+
+/// A failure is logged and the step tried again next time.
+task<void> background::repeat(chore& which) {
+    log::throttle complaints(std::chrono::seconds(30));
+    while (!group_.cancelled()) {
+        if (!which.asked) {
+            boost::system::error_code interrupted;
+            which.timer.expires_after(which.every);
+            co_await which.timer.async_wait(asio::redirect_error(use_task, interrupted));
+        }
+        if (group_.cancelled())
+            co_return;
+        which.asked = false;
+        auto const done = co_await (this->*which.what)();
+        if (!done.has_error())
+            continue;
+        if (auto const say = complaints.allow(); say.write)
+            log::warn("background work failed",
+                      {{"task", which.name}, {"error.message", done.error().message}, {"held_back", say.held_back}});
+    }
 }
 
 task<result<void>> background::watch() {
@@ -53,10 +135,13 @@ task<result<void>> background::watch() {
 }
 
 task<result<void>> background::read_catalogue() {
-    auto types = co_await parts_.store->event_types();
+    auto const types = co_await parts_.store->event_types();
     if (types.has_error())
         co_return types.error();
-    parts_.catalogue->replace(std::move(*types));
+    std::vector<std::string> names;
+    for (auto const& type : *types)
+        names.push_back(type.event_type);
+    parts_.catalogue->replace(std::move(names));
     co_return result<void>{};
 }
 
@@ -69,19 +154,75 @@ task<result<void>> background::maintain() {
     co_return result<void>{};
 }
 
-task<void> background::repeat(milliseconds every, std::string name, task<result<void>> (background::*step)()) {
-    log::throttle complaints(std::chrono::seconds(30));
-    asio::steady_timer timer(ex_);
-    for (;;) {
-        timer.expires_after(every);
-        co_await timer.async_wait(use_task); // throws when it is cancelled: that ends the loop
-        auto const done = co_await (this->*step)();
-        if (!done.has_error())
-            continue;
-        if (auto const say = complaints.allow(); say.write)
-            log::warn("background work failed",
-                      {{"task", name}, {"error.message", done.error().message}, {"held_back", say.held_back}});
+/// Step by step until there is none left, of whichever daemon's job. What a step put into the queue is told at once:
+/// deliveries begin while the job goes on.
+task<result<void>> background::work_at_jobs() {
+    while (!group_.cancelled()) {
+        auto const done = co_await parts_.history->step_job(job_step_deliveries);
+        bool const worked = done.has_value() && done->has_value();
+        job_under_way_.store(worked && (*done)->job.state == "running", std::memory_order_relaxed);
+        if (done.has_error())
+            co_return done.error();
+        if (!worked)
+            break;
+        job_steps_.fetch_add(1, std::memory_order_relaxed);
+        auto const& [job, parked] = **done;
+        if (parked)
+            parts_.dispatcher->note_parked({job.webhook});
+        if (job.state != "running")
+            log::info("job ended", {{"job_id", job.id},
+                                    {"webhook_id", job.webhook},
+                                    {"kind", store::to_string(job.kind)},
+                                    {"state", job.state},
+                                    {"examined", job.examined},
+                                    {"changed", job.changed}});
     }
+    job_under_way_.store(false, std::memory_order_relaxed);
+    co_return result<void>{};
+}
+
+void background::gather_health() {
+    if (auto const lost = unwritten_health_.add(parts_.dispatcher->take_health()); lost > 0)
+        log::warn("the health of some webhooks is not remembered: too many wait to be written", {{"webhooks", lost}});
+}
+
+task<result<void>> background::write_health() {
+    gather_health();
+    while (!unwritten_health_.empty()) {
+        // Still known while it is written: this may be asked to end at any co_await.
+        auto const batch = unwritten_health_.first(health_batch);
+        auto records = batch;
+        auto const written = co_await parts_.history->add_health(std::move(records));
+        if (written.has_error())
+            co_return written.error();
+        unwritten_health_.forget(batch);
+    }
+    co_return result<void>{};
+}
+
+task<result<void>> background::write_key_use() {
+    for (auto const& [key, at] : parts_.keys->take_uses()) {
+        auto& last = unwritten_uses_[key];
+        last = std::max(last, at);
+    }
+    if (unwritten_uses_.empty())
+        co_return result<void>{};
+    std::vector<std::pair<api_key_id, wall_time>> uses(unwritten_uses_.begin(), unwritten_uses_.end());
+    auto const written = co_await parts_.store->note_key_use(std::move(uses));
+    if (written.has_error())
+        co_return written.error();
+    unwritten_uses_.clear();
+    co_return result<void>{};
+}
+
+task<result<void>> background::publish_operational() {
+    for (std::size_t done = operational_events::batch; done == operational_events::batch && !group_.cancelled();) {
+        auto const published = co_await outbox_.publish_some();
+        if (published.has_error())
+            co_return published.error();
+        done = *published;
+    }
+    co_return result<void>{};
 }
 
 } // namespace klen::webhooks::app

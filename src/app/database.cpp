@@ -5,8 +5,11 @@
 #include "klen/webhooks/store/migrations.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace klen::webhooks::app {
@@ -43,6 +46,20 @@ result<database> start_private(database_config const& settings) {
     return out;
 }
 
+/// Whoever may not look into the folder is told that, and not that there is nothing.
+result<void> require_cluster(std::string const& private_dir) {
+    auto const data = private_dir + "/data";
+    struct stat info {};
+    if (::stat(data.c_str(), &info) == 0)
+        return {};
+    int const why = errno;
+    if (why == ENOENT || why == ENOTDIR)
+        return failure{fault::io, "there is no private PostgreSQL in " + private_dir +
+                                      ": set database.private_dir to the daemon's (or database.url), or run "
+                                      "`klen-webhooks serve` or `klen-webhooks migrate` first, which make one"};
+    return failure{fault::io, "cannot look at " + data + ": " + std::strerror(why)};
+}
+
 /// In short steps, so that a signal is noticed while the database is away.
 result<void> wait_in_steps(store::connection_options const& options, milliseconds wait,
                            std::function<bool()> const& give_up) {
@@ -74,11 +91,14 @@ result<database> open_database(database_config const& settings, std::function<bo
     return out;
 }
 
-result<database> borrow_database(database_config const& settings) {
+result<database> borrow_database(database_config const& settings, missing_cluster missing) {
     database out;
     if (!settings.url.empty()) {
         out.options = store::connection_options_of(settings, settings.url);
     } else {
+        if (missing == missing_cluster::refuse)
+            if (auto there = require_cluster(private_dir_of(settings)); there.has_error())
+                return there.error();
         auto own = start_private(settings);
         if (own.has_value() || own.error().kind != fault::conflict)
             return own;

@@ -28,8 +28,12 @@ std::string private_dir_of(database_config const& settings);
 /// that started it. A running private one leaves its URL in the file `database-url` (0600) for the commands.
 result<database> open_database(database_config const& settings, std::function<bool()> const& give_up);
 
-/// For commands: as above, but when a daemon runs the private PostgreSQL already, that one is used.
-result<database> borrow_database(database_config const& settings);
+/// Whether a private PostgreSQL that is not there yet is made.
+enum class missing_cluster { make, refuse };
+
+/// For commands: as above, but when a daemon runs the private PostgreSQL already, that one is used. A command that can
+/// only work on what is there refuses to make a new one: a wrong database.private_dir would go unnoticed.
+result<database> borrow_database(database_config const& settings, missing_cluster missing);
 
 /// The sentence for "the schema is not what this binary needs", or nothing.
 result<void> require_complete_schema(database const& where);

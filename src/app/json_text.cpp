@@ -9,6 +9,14 @@ namespace klen::webhooks::app {
 
 namespace {
 
+/// Past the string that begins at `at`.
+std::size_t string_end(std::string_view text, std::size_t at) {
+    ++at;
+    while (at < text.size() && text[at] != '"')
+        at += text[at] == '\\' ? 2 : 1;
+    return std::min(at + 1, text.size());
+}
+
 /// Lays canonical JSON out, one token at a time.
 class indenter {
   public:
@@ -50,12 +58,9 @@ class indenter {
     bool closes_at_once() const { return at_ + 1 < text_.size() && (text_[at_ + 1] == '}' || text_[at_ + 1] == ']'); }
 
     void copy_string() {
-        auto end = at_ + 1;
-        while (end < text_.size() && text_[end] != '"')
-            end += text_[end] == '\\' ? 2 : 1;
-        end = std::min(end, text_.size() - 1);
-        out_ += text_.substr(at_, end - at_ + 1);
-        at_ = end;
+        auto const end = string_end(text_, at_);
+        out_ += text_.substr(at_, end - at_);
+        at_ = end - 1;
     }
 
     void new_line() {
@@ -81,10 +86,12 @@ std::size_t character_bytes(std::string_view text) {
     return 0;
 }
 
-/// C1 controls, zero-width and direction-changing characters, line and paragraph separators, the BOM.
+/// C1 controls, zero-width and direction-changing characters, line and paragraph separators, the BOM, tags.
 bool hides_or_turns(std::string_view c) {
     if (c.size() == 2)
-        return c[0] == '\xC2' && static_cast<unsigned char>(c[1]) < 0xA0;
+        return (c[0] == '\xC2' && static_cast<unsigned char>(c[1]) < 0xA0) || c == "\xD8\x9C";
+    if (c.size() == 4)
+        return c.starts_with("\xF3\xA0\x80") || c.starts_with("\xF3\xA0\x81");
     if (c.size() != 3)
         return false;
     auto const second = static_cast<unsigned char>(c[1]);
@@ -93,7 +100,26 @@ bool hides_or_turns(std::string_view c) {
         return (third >= 0x8B && third <= 0x8F) || (third >= 0xA8 && third <= 0xAE);
     if (c[0] == '\xE2' && second == 0x81)
         return third >= 0xA0 && third <= 0xAF;
-    return c == "\xEF\xBB\xBF";
+    return c == "\xEF\xBB\xBF" || c == "\xE1\xA0\x8E" || (c.starts_with("\xEF\xBF") && third >= 0xB9 && third <= 0xBB);
+}
+
+/// Past the value that begins at `at`: where its "," or the bracket around it stands.
+std::size_t value_end(std::string_view text, std::size_t at) {
+    for (std::size_t depth = 0; at < text.size();) {
+        char const c = text[at];
+        if (c == '"') {
+            at = string_end(text, at);
+            continue;
+        }
+        if (depth == 0 && (c == ',' || c == '}' || c == ']'))
+            break;
+        if (c == '{' || c == '[')
+            ++depth;
+        if (c == '}' || c == ']')
+            --depth;
+        ++at;
+    }
+    return at;
 }
 
 } // namespace
@@ -128,6 +154,21 @@ std::string terminal_safe(std::string_view text, std::size_t bytes_max, bool kee
         text.remove_prefix(c.size());
     }
     return out;
+}
+
+std::string_view member_of(std::string_view canonical, std::string_view name) {
+    if (!canonical.starts_with('{'))
+        return {};
+    for (std::size_t at = 1; at < canonical.size() && canonical[at] == '"';) {
+        auto const key_end = string_end(canonical, at);
+        auto const key = canonical.substr(at + 1, key_end - at - 2);
+        auto const value = key_end + 1; // past the colon
+        auto const end = value_end(canonical, value);
+        if (key == name)
+            return canonical.substr(value, end - value);
+        at = end + 1; // past the comma
+    }
+    return {};
 }
 
 std::string json_quoted(std::string_view text) {

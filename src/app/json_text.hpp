@@ -15,6 +15,10 @@ std::string indent_json(std::string_view canonical, std::string_view margin, std
 /// and bytes that are no UTF-8 are replaced by '?'; cut after `bytes_max`. Line feeds are kept only if `keep_lines`.
 std::string terminal_safe(std::string_view text, std::size_t bytes_max, bool keep_lines = false);
 
+/// The text of a member of the object that `canonical` (from event::canonical_json) is, as it stands there; empty when
+/// it has no such member or is no object. `name` needs no escapes.
+std::string_view member_of(std::string_view canonical, std::string_view name);
+
 /// A JSON string, quotes included; bytes that are no UTF-8 are replaced.
 std::string json_quoted(std::string_view text);
 

@@ -90,6 +90,16 @@ void add_clients(families& to, std::vector<egress::client_stats> const& clients)
     to.gauge("egress_connections_idle", "Connections to receivers that are kept open.", sum.idle_connections);
 }
 
+void add_background(families& to, background_stats const& s) {
+    to.gauge("job_under_way", "1 while this daemon works at a job (recover, cancel-pending).",
+             s.job_under_way ? 1.0 : 0.0);
+    to.counter("job_steps_total", "Steps of jobs that this daemon has done.", s.job_steps);
+    to.gauge("operational_events_waiting", "Operational events that wait to be published; 100 stands for any more.",
+             s.operational_waiting);
+    to.counter("operational_events_published_total", "Operational events that this daemon has published.",
+               s.operational_published);
+}
+
 } // namespace
 
 std::string metrics_text(metric_values const& values) {
@@ -106,6 +116,7 @@ std::string metrics_text(metric_values const& values) {
     add_dispatch(out, values.dispatch);
     add_server(out, values.server);
     add_clients(out, values.clients);
+    add_background(out, values.background);
     return out.text();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/background.hpp"
 #include "klen/webhooks/api/server.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
@@ -15,6 +16,7 @@ struct metric_values {
     dispatch::dispatch_stats dispatch;
     api::server_stats server;
     std::vector<egress::client_stats> clients; ///< summed up
+    background_stats background;
     std::size_t intake_waiting = 0;
     bool database_available = false;
     std::uint64_t log_lines_lost = 0;

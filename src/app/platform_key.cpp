@@ -36,11 +36,6 @@ result<new_key> key_kept_in(std::string const& file) {
 
 } // namespace
 
-std::vector<std::string> const& all_permissions() {
-    static std::vector<std::string> const names{"publish", "read", "manage_webhooks", "manage_keys"};
-    return names;
-}
-
 new_key make_key(std::optional<std::string> account_id, std::string name, std::vector<std::string> permissions) {
     auto made = signing::api_key::generate();
     new_key out{made.text, row_of(made.text, made.hash)};

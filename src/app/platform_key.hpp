@@ -1,5 +1,6 @@
 #pragma once
 
+#include "klen/webhooks/api/permissions.hpp"
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/base/result.hpp"
 #include "klen/webhooks/store/api_store.hpp"
@@ -10,8 +11,7 @@
 
 namespace klen::webhooks::app {
 
-/// What a key may be allowed: the closed set of names.
-std::vector<std::string> const& all_permissions();
+using api::all_permissions;
 
 struct new_key {
     std::string text; ///< shown once, stored nowhere

@@ -30,14 +30,36 @@ bool write_all(int fd, std::string_view text) {
     return true;
 }
 
+/// A new file that only its owner may read, in place of what an interrupted write left there.
+result<int> make_fresh(std::string const& path) {
+    ::unlink(path.c_str());
+    int const fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return io_failure("make", path);
+    return fd;
+}
+
 } // namespace
+
+result<void> check_private_file(std::string const& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+        return failure{fault::io, path + " is a folder"};
+    auto const fresh = path + ".new";
+    auto const fd = make_fresh(fresh);
+    if (fd.has_error())
+        return fd.error();
+    ::close(*fd);
+    ::unlink(fresh.c_str());
+    return {};
+}
 
 result<void> write_private_file(std::string const& path, std::string_view contents) {
     auto const fresh = path + ".new";
-    ::unlink(fresh.c_str());
-    int const fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return io_failure("make", fresh);
+    auto const made = make_fresh(fresh);
+    if (made.has_error())
+        return made.error();
+    int const fd = *made;
     bool const written = write_all(fd, contents) && ::fsync(fd) == 0;
     int const why = errno;
     ::close(fd);

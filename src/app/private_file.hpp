@@ -12,6 +12,9 @@ namespace klen::webhooks::app {
 /// symbolic link at `path` is replaced, not followed.
 result<void> write_private_file(std::string const& path, std::string_view contents);
 
+/// Whether write_private_file could write there now; leaves nothing behind.
+result<void> check_private_file(std::string const& path);
+
 /// The file's text without the white space at its end; none when there is no such file.
 result<std::optional<std::string>> read_private_file(std::string const& path);
 

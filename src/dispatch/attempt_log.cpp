@@ -12,6 +12,7 @@ void log_attempt(store::attempt_record const& record, bool delivered_too) {
     if ((delivered && !delivered_too) || !log::enabled(at))
         return;
     auto const took = std::chrono::nanoseconds(record.ended - record.started).count();
+    auto const* const trigger = record.manual ? "manual" : "schedule";
     if (delivered) {
         log::write(at, "delivery attempted",
                    {{"event_id", record.event},
@@ -19,18 +20,21 @@ void log_attempt(store::attempt_record const& record, bool delivered_too) {
                     {"webhook_id", record.webhook},
                     {"account_id", record.account_id},
                     {"attempt", record.attempt},
+                    {"trigger", trigger},
                     {"decision", policy::to_string(record.verdict.what)},
                     {"http.response.status_code", record.result.status},
                     {"event.duration", took}});
         return;
     }
-    auto const next = std::chrono::duration<double>(record.verdict.wait).count();
+    // 0: none follows, or it is manual and only the database knows when its schedule goes on.
+    auto const next = record.manual ? 0.0 : std::chrono::duration<double>(record.verdict.wait).count();
     log::write(at, "delivery attempted",
                {{"event_id", record.event},
                 {"delivery_id", record.delivery},
                 {"webhook_id", record.webhook},
                 {"account_id", record.account_id},
                 {"attempt", record.attempt},
+                {"trigger", trigger},
                 {"decision", policy::to_string(record.verdict.what)},
                 {"error_class", policy::to_string(record.result.error)},
                 {"http.response.status_code", record.result.status},

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace klen::webhooks::dispatch {
 
-namespace {
-
-result<std::vector<signing::webhook_signer::live_secret>> open_secrets(store::webhook const& from,
+result<std::vector<signing::webhook_signer::live_secret>> open_secrets(std::vector<store::sealed_secret> const& sealed,
+                                                                       std::string_view account_id,
                                                                        signing::sealer const& seals) {
     std::vector<signing::webhook_signer::live_secret> out;
-    for (auto const& s : from.secrets) {
-        auto text = seals.open(s.sealed, s.key_id, {"webhook_secrets", s.id.value, from.account_id});
+    for (auto const& s : sealed) {
+        auto text = seals.open(s.sealed, s.key_id, {"webhook_secrets", s.id.value, account_id});
         if (!text)
             return std::move(text).error();
         auto value = signing::secret::parse(*text);
@@ -26,10 +24,8 @@ result<std::vector<signing::webhook_signer::live_secret>> open_secrets(store::we
     return out;
 }
 
-} // namespace
-
 result<std::shared_ptr<delivery_profile>> profile_maker::make(store::webhook const& from) const {
-    auto secrets = open_secrets(from, *seals);
+    auto secrets = open_secrets(from.secrets, from.account_id, *seals);
     if (!secrets)
         return std::move(secrets).error();
     std::optional<egress::target> to;

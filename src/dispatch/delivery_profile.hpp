@@ -11,8 +11,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace klen::webhooks::dispatch {
+
+/// Stored secrets, ready to sign with. `corrupt` when one cannot be read, or when there is none.
+result<std::vector<signing::webhook_signer::live_secret>> open_secrets(std::vector<store::sealed_secret> const& sealed,
+                                                                       std::string_view account_id,
+                                                                       signing::sealer const& seals);
 
 /// What a lane needs of its webhook to make a request: parsed, unsealed, ready to sign.
 struct delivery_profile {

@@ -42,6 +42,7 @@ class lanes_dispatcher final : public dispatcher {
     task<void> stop() override;
 
     void webhook_changed(webhook_id id) override { shards_->webhook_changed(id); }
+    std::vector<store::health_record> take_health() override { return writer_->take_health(); }
     grant current_grant() override;
     void take(instance_id owner, std::vector<store::claimed_delivery> deliveries) override;
     void note_parked(std::vector<webhook_id> webhooks) override;

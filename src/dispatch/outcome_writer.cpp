@@ -119,6 +119,7 @@ task<void> outcome_writer::write(batch what) {
 void outcome_writer::settled(batch const& what, store::record_result const& told) {
     std::unordered_set<delivery_id> const lost(told.lost.begin(), told.lost.end());
     auto const now = hub_->now();
+    auto const wall = hub_->env.time->wall();
     for (auto const& o : what) {
         auto const& r = o.record;
         if (lost.contains(r.delivery)) {
@@ -128,8 +129,10 @@ void outcome_writer::settled(batch const& what, store::record_result const& told
             continue;
         }
         count(o);
+        health_.add(r, wall - std::chrono::duration_cast<wall_time::duration>(now - r.ended));
+        // Of a manual one only the database knows when its schedule goes on: a claim asks it.
         if (r.verdict.what == decision::retry)
-            claims_->note_due(std::max(r.ended + r.verdict.wait, now));
+            claims_->note_due(r.manual ? now : std::max(r.ended + r.verdict.wait, now));
     }
     if (!lost.empty())
         if (auto const say = lost_log_.allow(); say.write)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "dispatch/claimer.hpp"
+#include "dispatch/health_book.hpp"
 #include "dispatch/hub.hpp"
 #include "dispatch/shard_set.hpp"
 
@@ -23,6 +24,8 @@ class outcome_writer {
     std::size_t waiting() const;
     /// Gives up what is not written: its deliveries will be sent again by whoever claims them.
     void abandon();
+    /// How webhooks did since the last call, as far as it is on record.
+    std::vector<store::health_record> take_health() { return health_.take(); }
 
   private:
     using batch = std::vector<outcome>;
@@ -36,6 +39,7 @@ class outcome_writer {
     shard_set_ptr const shards_;
     std::shared_ptr<claimer> const claims_;
     std::deque<outcome> gathered_;
+    health_book health_;
     std::size_t under_way_ = 0;
     bool finishing_ = false;
     alarm pause_;

@@ -1,9 +1,9 @@
 #include "dispatch/shard.hpp"
 
 #include "dispatch/attempt_log.hpp"
+#include "dispatch/request_headers.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace klen::webhooks::dispatch {
@@ -25,8 +25,34 @@ std::uint32_t host_limit(hub const& h) {
     return std::max(h.options.dispatch.host_concurrency_max / shards, 1U);
 }
 
-std::int64_t unix_seconds(wall_time at) {
-    return std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch()).count();
+policy::attempt_place place_of(store::claimed_delivery const& what) {
+    return {what.scheduled_attempt(), what.manual, what.schedule_goes_on};
+}
+
+/// What is known of an attempt before it is judged.
+store::attempt_record record_of(store::claimed_delivery const& what, bool was_failing) {
+    store::attempt_record out;
+    out.delivery = what.id;
+    out.event = what.event_of;
+    out.webhook = what.webhook;
+    out.account_id = what.account_id;
+    out.attempt = what.attempts_made + 1;
+    out.was_failing = was_failing;
+    if (what.event)
+        out.event_type = what.event->event_type;
+    out.manual = what.manual;
+    return out;
+}
+
+std::string why_without_request(lane const& l, error_class why) {
+    switch (why) {
+    case error_class::url_not_allowed:
+        return l.profile()->refused;
+    case error_class::event_expired:
+        return "the event is older than what is kept";
+    default:
+        return "the webhook was deleted";
+    }
 }
 
 } // namespace
@@ -45,44 +71,40 @@ void shard::post(std::function<void(shard&)> what) {
 task<void> shard::work(std::shared_ptr<job> first) {
     std::optional<job> admitted(std::move(*first));
     while (admitted) {
-        auto const started = hub_->now();
-        auto const headers = sign(*admitted, hub_->env.time->wall());
+        admitted->started = hub_->now();
+        admitted->signed_at = unix_seconds(hub_->env.time->wall());
+        auto const headers = sign(*admitted);
         auto const& event = *admitted->delivery.what.event;
         egress::post_request request;
         request.to = &*admitted->with->to;
         request.account_id = admitted->delivery.what.account_id;
         request.headers = headers;
         request.body = event.body;
-        request.deadline = started + hub_->options.delivery.attempt_timeout;
+        request.deadline = admitted->started + hub_->options.delivery.attempt_timeout;
         // The machine may be suspended while it connects: the deadline's clock stands still then, the lease's does not.
         auto const& under = admitted->delivery.held.under();
         std::function<bool()> const may_send = [this, &under] { return under.fresh(hub_->env.time->boot()); };
         request.may_send = &may_send;
         auto result = co_await where_.client->post(request);
-        record(std::move(*admitted), started, std::move(result));
+        record(std::move(*admitted), std::move(result));
         admitted = next_job();
     }
 }
 
-std::string shard::sign(job const& j, wall_time now) const {
-    std::array<char, 36> id{};
+std::string shard::sign(job const& j) {
     auto const& what = j.delivery.what;
-    what.id.value.put_text(id.data());
-    header_values values;
-    values.delivery_id = {id.data(), id.size()};
-    values.event_type = what.event->event_type;
-    values.unix_seconds = unix_seconds(now);
-    values.attempt = what.attempts_made + 1;
-    values.traceparent = what.event->traceparent;
-    auto const signatures = j.with->signer.sign(values.delivery_id, values.unix_seconds, what.event->body, now);
-    values.signed_as = &signatures;
-    std::string out;
-    j.with->headers.append(out, values);
-    return out;
+    signed_message message;
+    message.delivery = what.id;
+    message.event_type = what.event->event_type;
+    message.traceparent = what.event->traceparent;
+    message.body = what.event->body;
+    message.attempt = what.attempts_made + 1;
+    message.signed_at = j.signed_at;
+    return signed_headers(j.with->headers, j.with->signer, message);
 }
 
 /// Frees what the request held, lets the policy judge, and hands the outcome to the coordinator.
-void shard::record(job finished, steady_time started, policy::attempt_result result) {
+void shard::record(job finished, policy::attempt_result result) {
     auto& l = *finished.in;
     auto& what = finished.delivery.what;
     auto const now = hub_->now();
@@ -91,17 +113,20 @@ void shard::record(job finished, steady_time started, policy::attempt_result res
     hub_->stats.in_flight.fetch_sub(1);
     finished.delivery.held.release_bytes();
 
-    auto const attempt = what.attempts_made + 1;
-    auto const verdict = policy::decide(hub_->retries, attempt, result, hub_->env.random());
+    auto const verdict = policy::decide(hub_->retries, place_of(what), result, hub_->env.random());
     if (result.error == error_class::local_failure) {
         if (auto const say = local_failure_log_.allow(); say.write)
             log::error("requests fail on this machine; they use up no attempt",
                        {{"error.message", result.message}, {"repeats", say.held_back}});
         hand_back(std::move(finished.delivery), false, verdict.wait);
     } else {
-        store::attempt_record r{what.id, what.event_of, what.webhook, std::move(what.account_id),
-                                attempt, started,       now,          std::move(result),
-                                verdict, l.failing()};
+        auto r = record_of(what, l.failing());
+        r.started = finished.started;
+        r.ended = now;
+        r.signed_at = may_have_been_sent(result.error) ? finished.signed_at : 0;
+        r.webhook_revision = finished.with->revision;
+        r.result = std::move(result);
+        r.verdict = verdict;
         l.set_failing(!r.result.succeeded());
         log_attempt(r, hub_->options.log_attempts);
         hub_->outcomes.push({std::move(r), std::move(finished.delivery.held), std::move(finished.slot)});
@@ -178,20 +203,13 @@ void shard::settle_without_request(lane& l, error_class why, outcome_slots::slot
     d.held.release_bytes();
     auto const now = hub_->now();
     l.used(now);
-    policy::attempt_result result;
-    result.error = why;
-    policy::verdict verdict{policy::decision::cancelled, {}, false};
-    auto const attempt = d.what.attempts_made + 1;
-    if (why == error_class::url_not_allowed) {
-        result.message = l.profile()->refused;
-        verdict = policy::decide(hub_->retries, attempt, result, hub_->env.random());
-    } else {
-        result.message =
-            why == error_class::event_expired ? "the event is older than what is kept" : "the webhook was deleted";
-    }
-    store::attempt_record r{
-        d.what.id,         d.what.event_of, d.what.webhook, std::move(d.what.account_id), attempt, now, now,
-        std::move(result), verdict,         l.failing()};
+    auto r = record_of(d.what, l.failing());
+    r.started = now;
+    r.ended = now;
+    r.webhook_revision = l.profile() ? l.profile()->revision : 0;
+    r.result.error = why;
+    r.result.message = why_without_request(l, why);
+    r.verdict = policy::decide(hub_->retries, place_of(d.what), r.result, hub_->env.random());
     if (why == error_class::url_not_allowed)
         l.set_failing(true);
     log_attempt(r, hub_->options.log_attempts);

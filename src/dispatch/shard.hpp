@@ -59,13 +59,15 @@ class shard : public std::enable_shared_from_this<shard> {
         leased_delivery delivery;
         std::shared_ptr<delivery_profile> with;
         outcome_slots::slot slot;
+        steady_time started{};      ///< set when it begins
+        std::int64_t signed_at = 0; ///< the same
     };
     using lane_ptr = std::shared_ptr<lane>;
 
     task<void> work(std::shared_ptr<job> first);
     task<void> when_idle(std::function<void()> done);
-    std::string sign(job const& j, wall_time now) const;
-    void record(job finished, steady_time started, policy::attempt_result result);
+    static std::string sign(job const& j);
+    void record(job finished, policy::attempt_result result);
 
     std::optional<job> next_job();
     enum class step { started, skipped, held };

@@ -55,16 +55,12 @@ std::vector<ip::address> dial_order(std::vector<ip::address> const& all) {
 }
 
 std::string request_head(post_request const& r) {
-    auto const length = std::to_string(r.body.size());
     std::string out;
     out.reserve(r.headers.size() + r.to->path_and_query.size() + r.to->host_header.size() + 64);
     out += "POST ";
     out += r.to->path_and_query;
-    out += " HTTP/1.1\r\nHost: ";
-    out += r.to->host_header;
-    out += "\r\nContent-Length: ";
-    out += length;
-    out += "\r\n";
+    out += " HTTP/1.1\r\n";
+    out += framing_lines(*r.to, r.body.size());
     out += r.headers;
     out += "\r\n";
     return out;
@@ -122,6 +118,7 @@ class net_client_impl final : public net_client {
     ~net_client_impl() override { pool_->stop(); }
 
     task<attempt_result> post(post_request request) override;
+    task<std::optional<std::string>> judge_target(target to, steady_time until) override;
     task<void> stop() override;
     client_stats stats() const override;
 
@@ -164,6 +161,24 @@ task<attempt_result> net_client_impl::post(post_request request) {
         throw boost::system::system_error(asio::error::operation_aborted);
     out.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - started);
     co_return out;
+}
+
+task<std::optional<std::string>> net_client_impl::judge_target(target to, steady_time until) {
+    presence const here(attendance_);
+    post_request question;
+    question.to = &to;
+    question.deadline = until;
+    destination where;
+    try {
+        where = co_await find(question);
+    } catch (boost::system::system_error const& e) {
+        if (e.code() == asio::error::operation_aborted)
+            throw;
+        co_return std::nullopt; // no room in the reactor: the attempts will tell
+    }
+    if (where.refusal.error != error_class::address_not_allowed)
+        co_return std::nullopt;
+    co_return std::move(where.refusal.message);
 }
 
 task<attempt_result> net_client_impl::attempt(post_request r) {
@@ -333,6 +348,10 @@ client_stats net_client_impl::stats() const {
 }
 
 } // namespace
+
+std::string framing_lines(target const& to, std::size_t body_bytes) {
+    return "Host: " + to.host_header + "\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n";
+}
 
 std::unique_ptr<net_client> make_net_client(executor ex, client_context_ptr context) {
     return std::make_unique<net_client_impl>(std::move(ex), std::move(context));

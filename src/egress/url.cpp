@@ -201,6 +201,8 @@ std::optional<failure> read_port(boost::urls::url_view const& parsed, url_policy
         if (error != std::errc{} || end != text.data() + text.size() || out.port == 0)
             return refuse("the port must be a number from 1 to 65535");
     }
+    if (policy.any_port)
+        return std::nullopt;
     auto const& allowed = policy.allowed_ports;
     bool const fine = allowed.empty() ? !std::binary_search(service_ports.begin(), service_ports.end(), out.port)
                                       : std::find(allowed.begin(), allowed.end(), out.port) != allowed.end();

@@ -24,8 +24,9 @@ struct event_catalogue::impl {
 event_catalogue::event_catalogue(std::vector<std::string> extra) : impl_(std::make_shared<impl>()) {
     impl_->extra = std::move(extra);
     std::vector<std::string> names;
-    for (auto const& entry : event::built_in_event_types())
-        names.push_back(entry.event_type);
+    for (auto const types : {event::built_in_event_types(), event::operational_event_types()})
+        for (auto const& entry : types)
+            names.push_back(entry.event_type);
     impl_->fill(std::move(names));
 }
 

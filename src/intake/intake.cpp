@@ -85,8 +85,8 @@ class patience {
 intake::intake(intake_config config, store::event_writer& writer, event_catalogue const& catalogue)
     : config_(std::move(config)), writer_(writer), catalogue_(catalogue) {}
 
-task<publish_answer> intake::publish(publisher who, std::string json) {
-    auto judged = judge(who, json);
+task<publish_answer> intake::publish(publisher who, std::string json, std::optional<std::string> default_id) {
+    auto judged = judge(who, json, default_id);
     if (auto* no = std::get_if<refusal>(&judged))
         co_return std::move(*no);
     auto const ex = co_await asio::this_coro::executor;

@@ -16,9 +16,6 @@ refusal refuse(kind why, std::string_view field, std::string_view what) {
     return {why, std::move(message)};
 }
 
-/// Sent by the test call only: whoever could publish it could forge one.
-constexpr std::string_view test_event_type = "webhook.test";
-
 std::optional<refusal> judge_account(publisher const& who, event::publish_request& request) {
     if (!request.account_id) {
         if (!who.account_id)
@@ -32,24 +29,40 @@ std::optional<refusal> judge_account(publisher const& who, event::publish_reques
     return std::nullopt;
 }
 
-std::optional<refusal> judge_type(std::optional<std::string> const& type, event_catalogue const& catalogue,
-                                  bool allow_unknown) {
+std::optional<refusal> judge_type(publisher const& who, std::optional<std::string> const& type,
+                                  event_catalogue const& catalogue, bool allow_unknown) {
     if (!type)
         return refuse(kind::invalid, "event_type", "is missing");
     if (!event::is_event_type(*type))
         return refuse(kind::invalid, "event_type",
                       "must be two or more parts of a-z 0-9 _ joined by dots, such as call.ended");
-    if (*type == test_event_type)
+    // Whoever could publish these could forge what the service says of itself.
+    if (*type == event::test_event_type)
         return refuse(kind::invalid, "event_type", "webhook.test is sent by the test call only");
+    if (event::is_operational_type(*type)) {
+        if (who.is_service)
+            return std::nullopt;
+        return refuse(kind::invalid, "event_type", *type + " is published by the service itself only");
+    }
     if (!allow_unknown && !catalogue.knows(*type))
         return refuse(kind::invalid, "event_type",
                       "\"" + *type + "\" is not in the catalogue: GET /api/v1/event-types lists what is");
     return std::nullopt;
 }
 
-std::optional<refusal> judge_optional_members(event::publish_request const& request) {
+/// `default_id`: what the request says beside its JSON.
+std::optional<refusal> judge_id(event::publish_request& request, std::optional<std::string> const& default_id) {
+    if (request.id && default_id && *request.id != *default_id)
+        return refuse(kind::invalid, "id",
+                      "differs from the Idempotency-Key header: give one of the two, or the same in both");
+    if (!request.id)
+        request.id = default_id;
     if (request.id && !is_idempotency_key(*request.id))
         return refuse(kind::invalid, "id", "must be 1 to 256 characters without control characters");
+    return std::nullopt;
+}
+
+std::optional<refusal> judge_optional_members(event::publish_request const& request) {
     if (request.timestamp && !is_rfc3339(*request.timestamp))
         return refuse(kind::invalid, "timestamp", "must be an RFC 3339 time, such as 2026-03-02T09:18:41.903Z");
     if (request.traceparent && !is_traceparent(*request.traceparent))
@@ -103,7 +116,8 @@ store::new_event make_event(event::publish_request request) {
 
 } // namespace
 
-std::variant<store::new_event, refusal> intake::judge(publisher const& who, std::string_view json) const {
+std::variant<store::new_event, refusal> intake::judge(publisher const& who, std::string_view json,
+                                                      std::optional<std::string> const& default_id) const {
     auto parsed = event::parse_publish_request(json, {.depth_max = config_.json_depth_max});
     if (auto const* broken = std::get_if<event::json_error>(&parsed))
         return refuse(kind::invalid, "", broken->text());
@@ -112,7 +126,9 @@ std::variant<store::new_event, refusal> intake::judge(publisher const& who, std:
     auto& request = std::get<event::publish_request>(parsed);
     if (auto no = judge_account(who, request))
         return *std::move(no);
-    if (auto no = judge_type(request.event_type, catalogue_, config_.allow_unknown_event_types))
+    if (auto no = judge_type(who, request.event_type, catalogue_, config_.allow_unknown_event_types))
+        return *std::move(no);
+    if (auto no = judge_id(request, default_id))
         return *std::move(no);
     if (auto no = judge_optional_members(request))
         return *std::move(no);

@@ -8,7 +8,7 @@ namespace klen::webhooks::policy {
 namespace {
 
 // Kept in the database and in customers' dashboards: a name is never changed, only added.
-constexpr std::array<std::pair<error_class, std::string_view>, 16> names{{
+constexpr std::array<std::pair<error_class, std::string_view>, 18> names{{
     {error_class::none, "none"},
     {error_class::http_status, "http_status"},
     {error_class::timeout, "timeout"},
@@ -25,6 +25,8 @@ constexpr std::array<std::pair<error_class, std::string_view>, 16> names{{
     {error_class::malformed_response, "malformed_response"},
     {error_class::local_failure, "local_failure"},
     {error_class::webhook_deleted, "webhook_deleted"},
+    {error_class::event_expired, "event_expired"},
+    {error_class::cancelled_by_request, "cancelled_by_request"},
 }};
 
 } // namespace

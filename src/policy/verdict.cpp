@@ -39,11 +39,40 @@ milliseconds asked_wait(retry_policy const& policy, attempt_result const& result
     return std::clamp<milliseconds>(*result.retry_after, milliseconds::zero(), policy.retry_after_max);
 }
 
+/// After a failed attempt of the schedule.
+void go_on(verdict& out, retry_policy const& policy, int attempt, attempt_result const& result, double random) {
+    if (attempt >= policy.attempts_max()) {
+        out.what = decision::failed;
+        return;
+    }
+    auto const step = static_cast<std::size_t>(std::max(attempt, 1) - 1);
+    out.what = decision::retry;
+    out.wait = std::max(with_jitter(policy.schedule[step], policy.jitter_percent, random), asked_wait(policy, result));
+}
+
+/// After a failed manual attempt: as it was before. The wait is the one that led to the schedule's next attempt.
+void go_back(verdict& out, retry_policy const& policy, attempt_place which) {
+    if (!which.schedule_goes_on) {
+        out.what = decision::failed;
+        return;
+    }
+    out.what = decision::retry;
+    auto const waits_before = static_cast<std::size_t>(std::max(which.scheduled, 1) - 1);
+    if (waits_before > 0 && !policy.schedule.empty())
+        out.wait = policy.schedule[std::min(waits_before, policy.schedule.size()) - 1];
+}
+
+/// Settled without asking the receiver, and for good.
+bool is_cancellation(error_class why) {
+    return why == error_class::webhook_deleted || why == error_class::event_expired ||
+           why == error_class::cancelled_by_request;
+}
+
 } // namespace
 
-verdict decide(retry_policy const& policy, int attempt, attempt_result const& result, double random) {
+verdict decide(retry_policy const& policy, attempt_place which, attempt_result const& result, double random) {
     verdict out;
-    if (result.error == error_class::webhook_deleted) {
+    if (is_cancellation(result.error)) {
         out.what = decision::cancelled;
         return out;
     }
@@ -59,13 +88,10 @@ verdict decide(retry_policy const& policy, int attempt, attempt_result const& re
     }
     // A disabled webhook's deliveries wait; so this one, too, keeps the attempts that it has left.
     out.disable_webhook = result.status == status_gone;
-    if (attempt >= policy.attempts_max()) {
-        out.what = decision::failed;
-        return out;
-    }
-    auto const step = static_cast<std::size_t>(std::max(attempt, 1) - 1);
-    out.what = decision::retry;
-    out.wait = std::max(with_jitter(policy.schedule[step], policy.jitter_percent, random), asked_wait(policy, result));
+    if (which.manual)
+        go_back(out, policy, which);
+    else
+        go_on(out, policy, which.scheduled, result, random);
     return out;
 }
 

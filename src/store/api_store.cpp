@@ -1,11 +1,12 @@
 #include "klen/webhooks/store/api_store.hpp"
 
-#include "history.hpp"
+#include "event_type_calls.hpp"
+#include "idempotent_calls.hpp"
+#include "key_calls.hpp"
+#include "secret_calls.hpp"
 #include "upkeep.hpp"
-#include "webhook_rows.hpp"
+#include "webhook_calls.hpp"
 #include "worker.hpp"
-
-#include "klen/webhooks/base/encoding.hpp"
 
 #include <algorithm>
 
@@ -16,171 +17,8 @@ namespace {
 constexpr std::size_t jobs_max = 256;
 constexpr milliseconds ping_time{1000};
 
-// Repeatable: a second run of the same insert finds its row and changes nothing.
-constexpr statement add_webhook{
-    "add_webhook",
-    "INSERT INTO webhooks (webhook_id, account_id, name, url, description, subscribed_events, headers, metadata,"
-    "  max_concurrency, max_rate_per_second, enabled, disabled_reason, disabled_at)"
-    " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::text::json, $8::text::json,"
-    "  ($9::integer[])[1], ($10::integer[])[1], $11::boolean, CASE WHEN NOT $11::boolean THEN 'requested' END,"
-    "  CASE WHEN NOT $11::boolean THEN clock_timestamp() END)"
-    " ON CONFLICT DO NOTHING"};
-constexpr statement add_secret{"add_secret",
-                               "INSERT INTO webhook_secrets (secret_id, webhook_id, sealed, key_id)"
-                               " VALUES ($1::uuid, $2::uuid, $3::bytea, $4::text) ON CONFLICT DO NOTHING"};
-constexpr statement show_one{"show_webhook", "SELECT " KLEN_WEBHOOK_COLUMNS " FROM webhooks w"
-                                             " WHERE w.webhook_id = $2::uuid AND w.account_id = $1::text"
-                                             " AND w.deleted_at IS NULL"};
-constexpr statement list_some{"list_webhooks", "SELECT " KLEN_WEBHOOK_COLUMNS " FROM webhooks w"
-                                               " WHERE w.account_id = $1::text AND w.deleted_at IS NULL"
-                                               " ORDER BY w.webhook_id DESC LIMIT $2::bigint OFFSET $3::bigint"};
-constexpr statement count_all{"count_webhooks",
-                              "SELECT count(*) FROM webhooks WHERE account_id = $1::text AND deleted_at IS NULL"};
-constexpr statement mark_deleted{"delete_webhook",
-                                 "UPDATE webhooks SET deleted_at = clock_timestamp(), changed_at = clock_timestamp(),"
-                                 "  revision = nextval('webhook_revisions')"
-                                 " WHERE webhook_id = $2::uuid AND account_id = $1::text AND deleted_at IS NULL"};
-// What is parked becomes due, so that dispatch cancels it. Only so many: the call must end; the rest is found by
-// webhook, as parked deliveries of deleted webhooks are.
-constexpr statement unpark_some{
-    "unpark_deleted",
-    "UPDATE deliveries SET parked = false WHERE delivery_id IN ("
-    " SELECT delivery_id FROM deliveries WHERE webhook_id = $1::uuid AND lease_owner IS NULL AND parked LIMIT 5000"
-    " FOR UPDATE SKIP LOCKED)"};
-
-#define KLEN_KEY_COLUMNS                                                                                               \
-    "api_key_id, account_id, name, hash, hint, permissions, revoked_at IS NOT NULL, " KLEN_TIME("created_at")
-constexpr statement add_key{"add_api_key",
-                            "INSERT INTO api_keys (api_key_id, account_id, name, hash, hint, permissions)"
-                            " VALUES ($1::uuid, ($2::text[])[1], $3::text, $4::bytea, $5::text, $6::text[])"
-                            " ON CONFLICT (api_key_id) DO NOTHING"};
-constexpr statement show_key{"show_api_key", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys WHERE api_key_id = $1::uuid"};
-constexpr statement list_keys{"list_api_keys", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys ORDER BY api_key_id"};
-
-// Looks back a little further than the last time: a change is dated before its commit, so one that was not to be seen
-// then may be older than that look.
-constexpr statement changed_webhooks{
-    "changed_webhooks", "SELECT webhook_id, revision FROM webhooks"
-                        " WHERE changed_at > $1::text::timestamptz - interval '10 seconds' ORDER BY changed_at"};
-constexpr statement changed_keys{
-    "changed_api_keys", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys"
-                        " WHERE changed_at > $1::text::timestamptz - interval '10 seconds' ORDER BY changed_at"};
 constexpr statement ask_time{"ask_time", "SELECT clock_timestamp()"};
-constexpr statement list_types{"list_event_types", "SELECT event_type FROM event_types ORDER BY event_type"};
 constexpr statement ask_ping{"ping", "SELECT 1"};
-
-binary_array optional_int(std::optional<int> const& value) {
-    binary_array out(pg_type::int4);
-    if (value)
-        out.add_int4(*value);
-    else
-        out.add_null();
-    return out;
-}
-
-binary_array optional_text(std::optional<std::string> const& value) {
-    binary_array out(pg_type::text);
-    if (value)
-        out.add(std::string_view(*value));
-    else
-        out.add_null();
-    return out;
-}
-
-failure no_webhook() { return {fault::not_found, "there is no such webhook"}; }
-
-api_key_row key_at(rows const& from, std::size_t row) {
-    api_key_row out;
-    out.id = from.id<api_key_id>(row, 0);
-    if (!from.is_null(row, 1))
-        out.account_id = from.text(row, 1);
-    out.name = from.text(row, 2);
-    auto const hash = from.bytes(row, 3);
-    if (hash.size() == out.hash.size())
-        std::ranges::copy(as_bytes(hash), out.hash.begin());
-    out.hint = from.text(row, 4);
-    out.permissions = parse_text_array(from.text(row, 5));
-    out.revoked = from.boolean(row, 6);
-    out.created_at = time_at(from, row, 7);
-    return out;
-}
-
-std::vector<api_key_row> keys_of(rows const& from) {
-    std::vector<api_key_row> out;
-    for (std::size_t i = 0; i < from.size(); ++i)
-        out.push_back(key_at(from, i));
-    return out;
-}
-
-result<webhook> read_webhook(session& on, std::string const& account_id, webhook_id id) {
-    auto const found = on.run(show_one, parameters().text(account_id).id(id));
-    if (!found)
-        return found.error();
-    if (found->empty())
-        return no_webhook();
-    return webhook_at(*found, 0);
-}
-
-result<webhook> insert_webhook(session& on, webhook const& w, sealed_secret const& secret) {
-    auto const done = on.transact([&](session::work& in) -> result<void> {
-        parameters with;
-        with.id(w.id).text(w.account_id).text(w.name).text(w.url).text(w.description);
-        with.array(text_array(w.subscribed_events)).text(headers_json(w.headers)).text(w.metadata);
-        with.array(optional_int(w.max_concurrency)).array(optional_int(w.max_rate_per_second)).boolean(w.enabled);
-        if (auto added = in.run(add_webhook, with); !added)
-            return added.error();
-        auto const added =
-            in.run(add_secret, parameters().id(secret.id).id(w.id).bytes(secret.sealed).text(secret.key_id));
-        if (!added)
-            return added.error();
-        return {};
-    });
-    if (!done)
-        return done.error();
-    return read_webhook(on, w.account_id, w.id);
-}
-
-result<page_of<webhook>> read_page(session& on, std::string const& account_id, page_request page) {
-    auto const counted = on.run(count_all, parameters().text(account_id));
-    if (!counted)
-        return counted.error();
-    std::int64_t const skipped = std::int64_t{std::max(page.page, 1U) - 1} * page.limit;
-    auto const found = on.run(list_some, parameters().text(account_id).int8(page.limit).int8(skipped));
-    if (!found)
-        return found.error();
-    page_of<webhook> out;
-    out.count = static_cast<std::uint64_t>(counted->int8(0, 0));
-    for (std::size_t i = 0; i < found->size(); ++i)
-        out.items.push_back(webhook_at(*found, i));
-    return out;
-}
-
-result<void> remove_webhook(session& on, std::string const& account_id, webhook_id id) {
-    return on.transact([&](session::work& in) -> result<void> {
-        auto const marked = in.run(mark_deleted, parameters().text(account_id).id(id));
-        if (!marked)
-            return marked.error();
-        if (marked->affected() == 0)
-            return no_webhook();
-        if (auto unparked = in.run(unpark_some, parameters().id(id)); !unparked)
-            return unparked.error();
-        return {};
-    });
-}
-
-result<api_key_row> insert_key(session& on, api_key_row const& key) {
-    parameters with;
-    with.id(key.id).array(optional_text(key.account_id)).text(key.name);
-    with.bytes(key.hash).text(key.hint).array(text_array(key.permissions));
-    if (auto added = on.run(add_key, with); !added)
-        return added.error();
-    auto const found = on.run(show_key, parameters().id(key.id));
-    if (!found)
-        return found.error();
-    if (found->empty())
-        return failure{fault::not_found, "the key was removed just now"};
-    return key_at(*found, 0);
-}
 
 result<changes> read_changes(session& on, std::string const& cursor) {
     auto const now = on.run(ask_time); // before the looks: what changes in between is seen next time as well
@@ -188,27 +26,16 @@ result<changes> read_changes(session& on, std::string const& cursor) {
         return now.error();
     changes out;
     out.cursor = now->text(0, 0);
-    auto const keys = cursor.empty() ? on.run(list_keys) : on.run(changed_keys, parameters().text(cursor));
+    auto keys = cursor.empty() ? read_all_keys(on) : keys_changed_since(on, cursor);
     if (!keys)
         return keys.error();
-    out.api_keys = keys_of(*keys);
+    out.api_keys = std::move(*keys);
     if (cursor.empty())
         return out;
-    auto const webhooks = on.run(changed_webhooks, parameters().text(cursor));
+    auto webhooks = webhooks_changed_since(on, cursor);
     if (!webhooks)
         return webhooks.error();
-    for (std::size_t i = 0; i < webhooks->size(); ++i)
-        out.webhooks.emplace_back(webhooks->id<webhook_id>(i, 0), webhooks->int8(i, 1));
-    return out;
-}
-
-result<std::vector<std::string>> read_event_types(session& on) {
-    auto const found = on.run(list_types);
-    if (!found)
-        return found.error();
-    std::vector<std::string> out;
-    for (std::size_t i = 0; i < found->size(); ++i)
-        out.emplace_back(found->text(i, 0));
+    out.webhooks = std::move(*webhooks);
     return out;
 }
 
@@ -217,6 +44,7 @@ connection_options quick(connection_options options) {
     return options;
 }
 
+/// Hands every call to the threads that may block. What a call does is in the functions named here.
 class real_api_store final : public api_store {
   public:
     real_api_store(connection_options const& options, std::uint32_t connections)
@@ -225,67 +53,110 @@ class real_api_store final : public api_store {
           pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 16),
           upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4) {}
 
-    task<result<webhook>> create_webhook(webhook w, sealed_secret secret) override {
+    task<result<webhook>> create_webhook(webhook w, sealed_secret secret, std::uint32_t per_account_max) override {
         if (w.id.value.is_nil())
             w.id = make_id<webhook_id>();
-        std::function<result<webhook>(session&)> job = [w = std::move(w), secret = std::move(secret)](session& on) {
-            return insert_webhook(on, w, secret);
-        };
-        return calls_.call(std::move(job));
+        return on_thread([w = std::move(w), secret = std::move(secret), per_account_max](session& on) {
+            return insert_webhook(on, w, secret, per_account_max);
+        });
     }
-    task<result<page_of<webhook>>> list_webhooks(std::string account_id, page_request page) override {
-        std::function<result<page_of<webhook>>(session&)> job = [account_id, page](session& on) {
-            return read_page(on, account_id, page);
-        };
-        return calls_.call(std::move(job));
+    task<result<page_of<webhook>>> list_webhooks(webhook_filter filter, page_request page) override {
+        return on_thread([filter = std::move(filter), page](session& on) { return find_webhooks(on, filter, page); });
     }
     task<result<webhook>> show_webhook(std::string account_id, webhook_id id) override {
-        std::function<result<webhook>(session&)> job = [account_id, id](session& on) {
-            return read_webhook(on, account_id, id);
-        };
-        return calls_.call(std::move(job));
+        return on_thread([account_id, id](session& on) { return read_webhook(on, account_id, id); });
+    }
+    task<result<webhook>> change_webhook(std::string account_id, webhook_id id, webhook_change what) override {
+        return on_thread(
+            [account_id, id, what = std::move(what)](session& on) { return update_webhook(on, account_id, id, what); });
     }
     task<result<void>> delete_webhook(std::string account_id, webhook_id id) override {
-        std::function<result<void>(session&)> job = [account_id, id](session& on) {
-            return remove_webhook(on, account_id, id);
-        };
-        return calls_.call(std::move(job));
+        // A repeat that finds it deleted did so itself.
+        return on_thread([account_id, id, repeated = false](session& on) mutable {
+            auto const may_be_ours = std::exchange(repeated, true);
+            return remove_webhook(on, account_id, id, may_be_ours);
+        });
     }
-    task<result<event_row>> show_event(std::string account_id, event_id id) override {
-        std::function<result<event_row>(session&)> job = [account_id, id](session& on) {
-            return read_event(on, account_id, id);
-        };
-        return calls_.call(std::move(job));
+
+    task<result<webhook>> show_secrets(std::string account_id, webhook_id id) override {
+        return on_thread([account_id, id](session& on) { return read_with_secrets(on, account_id, id); });
     }
+    task<result<webhook>> rotate_secret(std::string account_id, webhook_id id, sealed_secret fresh,
+                                        seconds grace) override {
+        return on_thread([account_id, id, fresh = std::move(fresh), grace](session& on) {
+            return replace_secret(on, account_id, id, fresh, grace);
+        });
+    }
+    task<result<reseal_step>> reseal_secrets(secret_id after, std::uint32_t limit, std::string current_key_id,
+                                             seal_again again) override {
+        return on_thread([after, limit, key = std::move(current_key_id), again = std::move(again)](session& on) {
+            return reseal_some(on, after, limit, key, again);
+        });
+    }
+
     task<result<api_key_row>> create_api_key(api_key_row key) override {
         if (key.id.value.is_nil())
             key.id = make_id<api_key_id>();
-        std::function<result<api_key_row>(session&)> job = [key = std::move(key)](session& on) {
-            return insert_key(on, key);
-        };
-        return calls_.call(std::move(job));
+        return on_thread([key = std::move(key)](session& on) { return insert_key(on, key); });
     }
     task<result<std::vector<api_key_row>>> list_api_keys() override {
-        std::function<result<std::vector<api_key_row>>(session&)> job =
-            [](session& on) -> result<std::vector<api_key_row>> {
-            auto const found = on.run(list_keys);
-            if (!found)
-                return found.error();
-            return keys_of(*found);
-        };
-        return calls_.call(std::move(job));
+        return on_thread([](session& on) { return read_all_keys(on); });
     }
+    task<result<page_of<api_key_row>>> list_api_keys(key_scope scope, page_request page) override {
+        return on_thread([scope = std::move(scope), page](session& on) { return find_keys(on, scope, page); });
+    }
+    task<result<api_key_row>> show_api_key(key_scope scope, api_key_id id) override {
+        return on_thread([scope = std::move(scope), id](session& on) { return read_key(on, scope, id); });
+    }
+    task<result<api_key_row>> revoke_api_key(key_scope scope, api_key_id id) override {
+        return on_thread([scope = std::move(scope), id](session& on) { return revoke_key(on, scope, id); });
+    }
+    task<result<void>> note_key_use(std::vector<std::pair<api_key_id, wall_time>> used) override {
+        return on_thread([used = std::move(used)](session& on) { return note_key_uses(on, used); });
+    }
+
+    task<result<std::vector<event_type_row>>> event_types() override {
+        return on_thread([](session& on) { return read_event_types(on); });
+    }
+    task<result<event_type_row>> create_event_type(event_type_row type) override {
+        return on_thread([type = std::move(type), repeated = false](session& on) mutable {
+            auto const may_be_ours = std::exchange(repeated, true);
+            return insert_event_type(on, type, may_be_ours);
+        });
+    }
+    task<result<event_type_row>> change_event_type(std::string event_type, std::optional<std::string> description,
+                                                   std::optional<std::string> sample) override {
+        return on_thread([event_type = std::move(event_type), description = std::move(description),
+                          sample = std::move(sample)](session& on) {
+            return update_event_type(on, event_type, description, sample);
+        });
+    }
+    task<result<void>> delete_event_type(std::string event_type) override {
+        return on_thread([event_type = std::move(event_type), repeated = false](session& on) mutable {
+            auto const may_be_ours = std::exchange(repeated, true);
+            return remove_event_type(on, event_type, may_be_ours);
+        });
+    }
+
+    task<result<idempotent_begin>> begin_idempotent(idempotent_call call) override {
+        return on_thread([call = std::move(call), repeated = false](session& on) mutable {
+            auto const may_be_ours = std::exchange(repeated, true);
+            return take_call(on, call, may_be_ours);
+        });
+    }
+    task<result<void>> finish_idempotent(std::string scope, std::string idempotency_key,
+                                         idempotent_answer answer) override {
+        return on_thread([scope = std::move(scope), key = std::move(idempotency_key),
+                          answer = std::move(answer)](session& on) { return keep_answer(on, scope, key, answer); });
+    }
+    task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key) override {
+        return on_thread([scope = std::move(scope), key = std::move(idempotency_key)](session& on) {
+            return release_call(on, scope, key);
+        });
+    }
+
     task<result<changes>> changes_since(std::string cursor) override {
-        std::function<result<changes>(session&)> job = [cursor = std::move(cursor)](session& on) {
-            return read_changes(on, cursor);
-        };
-        return calls_.call(std::move(job));
-    }
-    task<result<std::vector<std::string>>> event_types() override {
-        std::function<result<std::vector<std::string>>(session&)> job = [](session& on) {
-            return read_event_types(on);
-        };
-        return calls_.call(std::move(job));
+        return on_thread([cursor = std::move(cursor)](session& on) { return read_changes(on, cursor); });
     }
     task<result<void>> ping() override;
     task<result<std::vector<std::string>>> maintain(hours events_kept, hours idempotency_window) override {
@@ -296,6 +167,13 @@ class real_api_store final : public api_store {
     }
 
   private:
+    /// The worker runs a job once more when its connection had died; a mutable one can tell.
+    template <class Job>
+    task<std::invoke_result_t<Job&, session&>> on_thread(Job job) {
+        std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
+        return calls_.call(std::move(named));
+    }
+
     worker calls_;
     worker pings_;
     worker upkeep_;

@@ -48,9 +48,11 @@ constexpr statement lease{
     "   THEN (SELECT instance_id FROM me) END,"
     "  parked = delivery_id IN (SELECT delivery_id FROM judged WHERE park)"
     " WHERE delivery_id = ANY ($2::uuid[]) AND lease_owner IS NULL AND EXISTS (SELECT FROM me)"
-    " RETURNING delivery_id, webhook_id, event_id, account_id, attempts_made, parked) "
+    " RETURNING delivery_id, webhook_id, event_id, account_id, attempts_made, parked, schedule_base, manual,"
+    "  resume_at IS NOT NULL AS goes_on) "
     "SELECT l.delivery_id, l.webhook_id, l.event_id, l.account_id, l.attempts_made, l.parked,"
-    " l.delivery_id IN (SELECT delivery_id FROM judged WHERE deleted), e.event_type, e.body, e.traceparent"
+    " l.delivery_id IN (SELECT delivery_id FROM judged WHERE deleted), e.event_type, e.body, e.traceparent,"
+    " l.schedule_base, l.manual, l.goes_on"
     " FROM leased l LEFT JOIN LATERAL (SELECT event_type, body, traceparent FROM events"
     "  WHERE event_id = l.event_id AND NOT l.parked OFFSET 0) e ON true"};
 
@@ -80,6 +82,9 @@ claimed_delivery delivery_at(rows const& from, std::size_t row, event_cache& cac
     out.attempts_made = static_cast<int>(from.int8(row, 4));
     out.webhook_deleted = from.boolean(row, 6);
     out.event = event_at(from, row, out.event_of, cache);
+    out.schedule_base = static_cast<int>(from.int8(row, 10));
+    out.manual = from.boolean(row, 11);
+    out.schedule_goes_on = from.boolean(row, 12);
     return out;
 }
 

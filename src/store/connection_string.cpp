@@ -42,7 +42,10 @@ std::string server_options(session_profile const& profile) {
     std::string out = "-c timezone=UTC -c jit=off -c bytea_output=hex";
     out += " -c statement_timeout=" + std::to_string(profile.statement_timeout.count());
     out += " -c lock_timeout=" + std::to_string(profile.lock_timeout.count());
-    if (profile.index_plans)
+    if (profile.ordered_plans)
+        out += " -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_hashagg=off -c enable_sort=off"
+               " -c max_parallel_workers_per_gather=0";
+    if (profile.index_plans || profile.ordered_plans)
         out += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off";
     return out;
 }

@@ -20,6 +20,9 @@ struct session_profile {
     /// table only by `= ANY (array)` or by `CROSS JOIN LATERAL (… OFFSET 0)`, which the planner cannot turn around.
     /// tests/store/plans_test.cpp holds that.
     bool index_plans = false;
+    /// The same for lists: a plan, made once, that follows indexes in their order and is ended by its LIMIT, even where
+    /// a table was so small when it was made that reading and sorting it would have been cheaper.
+    bool ordered_plans = false;
 };
 
 /// Keyword and value of every setting that `url` (a URI or a keyword string) gives. The failure never shows the text.

@@ -1,8 +1,8 @@
 #include "klen/webhooks/store/delivery_store.hpp"
 
 #include "claims.hpp"
+#include "history_rows.hpp"
 #include "outcomes.hpp"
-#include "webhook_rows.hpp"
 #include "worker.hpp"
 
 #include <algorithm>
@@ -14,8 +14,11 @@ namespace {
 
 constexpr std::size_t jobs_max = 1024;
 
+// What its configuration puts into the headers outlives the instance's row, as its attempts do.
 constexpr statement add_instance{"add_instance",
-                                 "INSERT INTO instances (name) VALUES ($1::text) RETURNING instance_id"};
+                                 "WITH me AS (INSERT INTO instances (name) VALUES ($1::text) RETURNING instance_id),"
+                                 "sender AS (INSERT INTO senders (instance_id, header_prefix, user_agent)"
+                                 " SELECT instance_id, $2::text, $3::text FROM me) SELECT instance_id FROM me"};
 constexpr statement beat{"heartbeat",
                          "UPDATE instances SET heartbeat_at = clock_timestamp(), heartbeat_count = heartbeat_count + 1"
                          " WHERE instance_id = $1::bigint RETURNING instance_id"};
@@ -47,11 +50,11 @@ constexpr statement list_parked_webhooks{
 
 constexpr statement read_webhooks{"read_webhooks", "SELECT " KLEN_WEBHOOK_COLUMNS
                                                    " FROM webhooks w WHERE w.webhook_id = ANY ($1::uuid[])"};
-constexpr statement read_secrets{
-    "read_secrets", "SELECT webhook_id, secret_id, sealed, key_id, " KLEN_TIME("created_at") ", " KLEN_TIME(
-                        "expires_at") " FROM webhook_secrets WHERE webhook_id = ANY ($1::uuid[])"
-                                      " AND (expires_at IS NULL OR expires_at > clock_timestamp())"
-                                      " ORDER BY webhook_id, created_at DESC, secret_id DESC"};
+constexpr statement read_secrets{"read_secrets", "SELECT webhook_id, " KLEN_SECRET_COLUMNS
+                                                 " FROM webhook_secrets WHERE webhook_id = ANY ($1::uuid[])"
+                                                 " AND (expires_at IS NULL OR expires_at > clock_timestamp())"
+                                                 " ORDER BY webhook_id, expires_at IS NULL DESC, added_revision DESC,"
+                                                 " created_at DESC, secret_id DESC"};
 
 result<std::vector<webhook>> read_with_secrets(session& link, std::vector<webhook_id> const& ids) {
     auto const wanted = parameters().array(uuid_array(ids));
@@ -69,14 +72,8 @@ result<std::vector<webhook>> read_with_secrets(session& link, std::vector<webhoo
     }
     for (std::size_t i = 0; i < secrets->size(); ++i) {
         auto const at = place.find(secrets->id<webhook_id>(i, 0));
-        if (at == place.end())
-            continue;
-        auto const sealed = secrets->bytes(i, 2);
-        out[at->second].secrets.push_back({secrets->id<secret_id>(i, 1),
-                                           {sealed.begin(), sealed.end()},
-                                           std::string(secrets->text(i, 3)),
-                                           time_at(*secrets, i, 4),
-                                           optional_time_at(*secrets, i, 5)});
+        if (at != place.end())
+            out[at->second].secrets.push_back(secret_at(*secrets, i, 1));
     }
     return out;
 }
@@ -108,15 +105,18 @@ result<std::optional<std::uint64_t>> end_instance(session& link, statement const
 class real_store final : public delivery_store {
   public:
     real_store(connection_options const& options, delivery_config const& delivery)
-        : disable_after_(delivery.disable_after),
+        : delivery_(delivery), rules_{delivery.disable_after, delivery.failing_after, delivery.operational_account},
           heartbeats_(options, {.name = "heartbeat", .statement_timeout = options.statement_timeout}, 1, jobs_max),
           claims_(options, {.name = "claims", .statement_timeout = options.statement_timeout, .index_plans = true}, 1,
                   jobs_max),
           outcomes_(options, {.name = "outcomes", .index_plans = true}, 1, jobs_max) {}
 
     task<result<instance_id>> register_instance(std::string name) override {
-        std::function<result<instance_id>(session&)> job = [name](session& on) -> result<instance_id> {
-            auto const added = on.run(add_instance, parameters().text(storable_text(name)));
+        parameters with;
+        with.text(storable_text(name)).text(storable_text(delivery_.header_prefix));
+        with.text(storable_text(delivery_.user_agent));
+        std::function<result<instance_id>(session&)> job = [with](session& on) -> result<instance_id> {
+            auto const added = on.run(add_instance, with);
             if (!added)
                 return added.error();
             return instance_id{added->int8(0, 0)};
@@ -207,9 +207,8 @@ class real_store final : public delivery_store {
     }
 
     task<result<record_result>> record(instance_id owner, std::vector<attempt_record> batch) override {
-        auto const after = disable_after_;
-        std::function<result<record_result>(session&)> job = [owner, batch = std::move(batch), after](session& on) {
-            return record_outcomes(on, owner, batch, after);
+        std::function<result<record_result>(session&)> job = [this, owner, batch = std::move(batch)](session& on) {
+            return record_outcomes(on, owner, batch, rules_);
         };
         return outcomes_.call(std::move(job));
     }
@@ -222,7 +221,8 @@ class real_store final : public delivery_store {
     }
 
   private:
-    hours disable_after_;
+    delivery_config delivery_;
+    failure_rules rules_;
     claims waiting_; ///< used by the thread of `claims_` only
     worker heartbeats_;
     worker claims_;

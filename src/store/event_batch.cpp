@@ -18,7 +18,7 @@ namespace {
     " INSERT INTO events (event_id, account_id, event_type, body, traceparent)"                                        \
     " SELECT event_id, account_id, event_type, body, nullif(traceparent, '') FROM input),"                             \
     "matched AS ("                                                                                                     \
-    " SELECT i.event_id, w.webhook_id, i.account_id, w.webhook_id <> ALL ($2::uuid[]) AS has_room"                     \
+    " SELECT i.event_id, w.webhook_id, i.account_id, i.event_type, w.webhook_id <> ALL ($2::uuid[]) AS has_room"       \
     " FROM input i CROSS JOIN LATERAL ("                                                                               \
     "  SELECT webhook_id FROM webhooks WHERE account_id = i.account_id AND enabled AND deleted_at IS NULL"             \
     "   AND subscribed_events && string_to_array(i.patterns, ' ') OFFSET 0) w),"                                       \
@@ -26,8 +26,8 @@ namespace {
     " SELECT *, has_room AND count(*) FILTER (WHERE has_room) OVER (ROWS UNBOUNDED PRECEDING) <= $3::bigint AS take"   \
     " FROM matched),"                                                                                                  \
     "fan_out AS ("                                                                                                     \
-    " INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, lease_owner, parked)"                     \
-    " SELECT delivery_id_of(event_id), event_id, webhook_id, account_id,"                                              \
+    " INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, lease_owner, parked)"         \
+    " SELECT delivery_id_of(event_id), event_id, webhook_id, account_id, event_type,"                                  \
     "  CASE WHEN take THEN (SELECT instance_id FROM me) END, NOT take AND EXISTS (SELECT FROM me) FROM judged"         \
     " RETURNING delivery_id, event_id, webhook_id, lease_owner, parked) "                                              \
     "SELECT 'leased', delivery_id, event_id, webhook_id FROM fan_out WHERE lease_owner IS NOT NULL "                   \

@@ -10,49 +10,69 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
 
-// $1 the instance, $2 after how many hours of nothing but failures a webhook is disabled (0: never), $3… the attempts,
-// column by column, in the order of their deliveries.
+// $1 the instance, $2 after how many hours of nothing but failures a webhook is disabled (0: never), $3 after how many
+// minutes that is reported (0: never), $4 the account that is told, $5… the attempts, column by column, in the order of
+// their deliveries.
 //
 // Every change is guarded by the lease and by the number of attempts that are on record: of a lost lease nothing is
 // written, and a batch that is repeated because its first commit's answer was lost counts nothing twice. Times are the
 // database's: an attempt began so many microseconds ago, the next is due in so many.
 //
+// `again`: a manual attempt that failed hands over to the schedule, which it interrupted, at the time that was set
+// before; it does not count as one of the schedule's. One that was not made (`counts` is false) leaves everything as it
+// is.
+//
 // `health` passes on only webhooks of which something may change, so a success touches no webhook.
 // Health: a webhook is failing since its first failed attempt after a success. A batch may hold both; then the success
 // counts, and the next failure begins anew.
+//
+// `told`: the operational events, when somebody listens. The lists of patterns are those that match their types.
+// clang-format off
+#define KLEN_UTC(time) "to_char(" time " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+#define KLEN_LISTENED(patterns)                                                                                        \
+    "EXISTS (SELECT FROM webhooks WHERE account_id = $4::text AND enabled AND deleted_at IS NULL"                      \
+    " AND subscribed_events && ARRAY[" patterns "])"
+
 constexpr statement write_outcomes{
     "write_outcomes",
     "WITH input AS MATERIALIZED ("
-    " SELECT * FROM unnest($3::uuid[], $4::smallint[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],"
-    "  $10::smallint[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::bytea[],"
-    "  $17::bytea[], $18::boolean[], $19::boolean[], $20::boolean[])"
+    " SELECT * FROM unnest($5::uuid[], $6::smallint[], $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::text[],"
+    "  $12::smallint[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[], $18::bytea[],"
+    "  $19::bytea[], $20::boolean[], $21::boolean[], $22::boolean[], $23::boolean[], $24::bigint[], $25::bigint[])"
     " AS i (delivery_id, attempt, event_id, webhook_id, account_id, decision, error_class, status, message, began_us,"
-    "  duration_us, wait_us, remote_address, response_headers, response_body, counts, gone, was_failing)),"
+    "  duration_us, wait_us, remote_address, response_headers, response_body, counts, gone, was_failing, manual,"
+    "  signed_at, webhook_revision)),"
     "ours AS MATERIALIZED ("
     " SELECT i.delivery_id, i.decision FROM input i CROSS JOIN LATERAL (SELECT FROM deliveries"
     "  WHERE delivery_id = i.delivery_id AND lease_owner = $1::bigint AND attempts_made = i.attempt - 1 OFFSET 0) d),"
     "finished AS ("
     " DELETE FROM deliveries WHERE lease_owner = $1::bigint"
     "  AND delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision <> 'retry'))"
-    " RETURNING delivery_id),"
+    " RETURNING delivery_id, event_type),"
     "again AS ("
-    " UPDATE deliveries SET lease_owner = NULL, parked = false,"
-    "  attempts_made = attempts_made + ($18::boolean[])[array_position($3::uuid[], delivery_id)]::integer::smallint,"
-    "  next_attempt_at = clock_timestamp()"
-    "   + ($14::bigint[])[array_position($3::uuid[], delivery_id)] * interval '1 microsecond'"
-    " WHERE lease_owner = $1::bigint"
-    "  AND delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision = 'retry'))"
-    " RETURNING delivery_id, next_attempt_at),"
+    " UPDATE deliveries d SET lease_owner = NULL, parked = false,"
+    "  (attempts_made, schedule_base, next_attempt_at, manual, resume_at) = ("
+    "   SELECT d.attempts_made + i.counts::integer, d.schedule_base + (i.counts AND d.manual)::integer,"
+    "    CASE WHEN i.counts AND d.resume_at IS NOT NULL THEN greatest(d.resume_at, clock_timestamp())"
+    "     ELSE clock_timestamp() + i.wait_us * interval '1 microsecond' END,"
+    "    d.manual AND NOT i.counts, CASE WHEN NOT i.counts THEN d.resume_at END"
+    "   FROM (SELECT ($20::boolean[])[at.place] AS counts, ($16::bigint[])[at.place] AS wait_us"
+    "    FROM (SELECT array_position($5::uuid[], d.delivery_id) AS place OFFSET 0) at OFFSET 0) i)"
+    " WHERE d.lease_owner = $1::bigint"
+    "  AND d.delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision = 'retry'))"
+    " RETURNING d.delivery_id, d.event_type, d.next_attempt_at),"
     "done AS MATERIALIZED ("
-    " SELECT i.*, c.next_attempt_at FROM input i JOIN ("
-    "  SELECT delivery_id, NULL::timestamptz AS next_attempt_at FROM finished UNION ALL SELECT * FROM again) c"
-    " ON c.delivery_id = i.delivery_id),"
+    " SELECT i.*, c.event_type, c.next_attempt_at FROM input i JOIN ("
+    "  SELECT delivery_id, event_type, NULL::timestamptz AS next_attempt_at FROM finished"
+    "  UNION ALL SELECT * FROM again) c ON c.delivery_id = i.delivery_id),"
     "logged AS ("
-    " INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, decision, error_class, status,"
-    "  message, started_at, duration_us, next_attempt_at, remote_address, response_headers, response_body, instance_id)"
-    " SELECT delivery_id, attempt, event_id, webhook_id, account_id, decision, error_class, nullif(status, 0),"
-    "  nullif(message, ''), clock_timestamp() - began_us * interval '1 microsecond', duration_us, next_attempt_at,"
-    "  nullif(remote_address, ''), nullif(response_headers, ''), nullif(response_body, ''), $1::bigint"
+    " INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, event_type, decision, error_class,"
+    "  status, message, started_at, duration_us, next_attempt_at, remote_address, response_headers, response_body,"
+    "  instance_id, manual, signed_at, webhook_revision)"
+    " SELECT delivery_id, attempt, event_id, webhook_id, account_id, event_type, decision, error_class,"
+    "  nullif(status, 0), nullif(message, ''), clock_timestamp() - began_us * interval '1 microsecond', duration_us,"
+    "  next_attempt_at, nullif(remote_address, ''), nullif(response_headers, ''), nullif(response_body, ''),"
+    "  $1::bigint, manual, nullif(signed_at, 0), webhook_revision"
     " FROM done WHERE counts),"
     "health AS MATERIALIZED ("
     " SELECT webhook_id, bool_or(decision IN ('retry', 'failed')) AS failed, bool_or(decision = 'delivered') AS worked,"
@@ -62,26 +82,53 @@ constexpr statement write_outcomes{
     " ORDER BY webhook_id),"
     "verdict AS MATERIALIZED ("
     " SELECT w.webhook_id, h.worked, CASE WHEN NOT w.enabled THEN NULL WHEN h.gone THEN 'gone'"
-    "  WHEN NOT h.worked AND w.failing_since < clock_timestamp() - $2::bigint * interval '1 hour' AND $2::bigint > 0"
-    "  THEN 'failing' END AS disable"
+    "  WHEN NOT h.worked AND w.too_long THEN 'failing' END AS disable, NOT h.worked AND w.unreported AS report"
     " FROM health h CROSS JOIN LATERAL ("
     // Filtered inside, before the lock: a webhook of which nothing changes is not locked.
-    "  SELECT webhook_id, enabled, failing_since FROM webhooks"
+    "  SELECT webhook_id, enabled, failing_since,"
+    "   coalesce($2::bigint > 0 AND failing_since < clock_timestamp() - $2::bigint * interval '1 hour', false)"
+    "    AS too_long,"
+    "   coalesce($3::bigint > 0 AND failing_since < clock_timestamp() - $3::bigint * interval '1 minute', false)"
+    "    AND enabled AND failing_reported_at IS NULL AND account_id <> $4::text AS unreported"
+    "  FROM webhooks"
     "  WHERE webhook_id = h.webhook_id AND deleted_at IS NULL AND (h.gone AND enabled"
     "   OR h.cleared AND failing_since IS NOT NULL OR h.failed AND NOT h.worked AND (failing_since IS NULL"
-    "    OR enabled AND $2::bigint > 0 AND failing_since < clock_timestamp() - $2::bigint * interval '1 hour'))"
+    "    OR enabled AND $2::bigint > 0 AND failing_since < clock_timestamp() - $2::bigint * interval '1 hour'"
+    "    OR enabled AND $3::bigint > 0 AND failing_since < clock_timestamp() - $3::bigint * interval '1 minute'"
+    "     AND failing_reported_at IS NULL AND account_id <> $4::text))"
     "  OFFSET 0 FOR NO KEY UPDATE) w),"
     "changed AS ("
     " UPDATE webhooks w SET"
     "  failing_since = CASE WHEN NOT v.worked THEN coalesce(w.failing_since, clock_timestamp()) END,"
+    "  failing_reported_at = CASE WHEN NOT v.worked THEN"
+    "   coalesce(w.failing_reported_at, CASE WHEN v.report THEN clock_timestamp() END) END,"
     "  enabled = w.enabled AND v.disable IS NULL,"
     "  disabled_reason = coalesce(w.disabled_reason, v.disable),"
     "  disabled_at = coalesce(w.disabled_at, CASE WHEN v.disable IS NOT NULL THEN clock_timestamp() END),"
     "  revision = nextval('webhook_revisions'), changed_at = clock_timestamp()"
     " FROM verdict v"
-    " WHERE w.webhook_id = v.webhook_id AND w.webhook_id = ANY (ARRAY (SELECT webhook_id FROM verdict))) "
+    " WHERE w.webhook_id = v.webhook_id AND w.webhook_id = ANY (ARRAY (SELECT webhook_id FROM verdict))"
+    " RETURNING w.*, v.disable, v.report),"
+    "told AS ("
+    " INSERT INTO operational_outbox (event_type, payload)"
+    " SELECT 'webhook.disabled', json_build_object('webhook', json_build_object('id', webhook_id,"
+    "  'account_id', account_id, 'name', name, 'url', url, 'disabled_reason', disabled_reason,"
+    "  'disabled_at', " KLEN_UTC("disabled_at") ", 'failing_since', " KLEN_UTC("failing_since") "))"
+    " FROM changed WHERE disable IS NOT NULL AND account_id <> $4::text"
+    "  AND " KLEN_LISTENED("'webhook.disabled', 'webhook.*', '*'")
+    " UNION ALL"
+    " SELECT 'webhook.failing', json_build_object('webhook', json_build_object('id', webhook_id,"
+    "  'account_id', account_id, 'name', name, 'url', url, 'failing_since', " KLEN_UTC("failing_since") "))"
+    " FROM changed WHERE report AND disable IS NULL AND " KLEN_LISTENED("'webhook.failing', 'webhook.*', '*'")
+    " UNION ALL"
+    " SELECT 'delivery.exhausted', json_build_object('delivery', json_build_object('id', delivery_id,"
+    "  'event_id', event_id, 'webhook_id', webhook_id, 'account_id', account_id, 'event_type', event_type,"
+    "  'attempts_made', attempt, 'error_class', error_class, 'status', nullif(status, 0)))"
+    " FROM done WHERE decision = 'failed' AND account_id <> $4::text"
+    "  AND " KLEN_LISTENED("'delivery.exhausted', 'delivery.*', '*'") ") "
     "SELECT 'done', delivery_id, NULL FROM done "
     "UNION ALL SELECT 'disabled', webhook_id, disable FROM verdict WHERE disable IS NOT NULL"};
+// clang-format on
 
 // A row of our own says that an earlier run of the batch, whose answer was lost, has done this already.
 constexpr statement find_recorded{
@@ -106,7 +153,8 @@ struct columns {
         account{pg_type::text}, decision{pg_type::text}, error{pg_type::text}, status{pg_type::int2},
         message{pg_type::text}, began{pg_type::int8}, duration{pg_type::int8}, wait{pg_type::int8},
         remote{pg_type::text}, headers{pg_type::bytes}, body{pg_type::bytes}, counts{pg_type::boolean},
-        gone{pg_type::boolean}, was_failing{pg_type::boolean};
+        gone{pg_type::boolean}, was_failing{pg_type::boolean}, manual{pg_type::boolean}, signed_at{pg_type::int8},
+        revision{pg_type::int8};
 
     void add(attempt_record const& one, steady_time now) {
         auto const& result = one.result;
@@ -129,13 +177,18 @@ struct columns {
         counts.add(result.error != policy::error_class::local_failure);
         gone.add(one.verdict.disable_webhook);
         was_failing.add(one.was_failing);
+        manual.add(one.manual);
+        signed_at.add_int8(one.signed_at);
+        revision.add_int8(one.webhook_revision);
     }
-    parameters all(instance_id owner, hours disable_after) const {
+    parameters all(instance_id owner, failure_rules const& rules) const {
+        bool const reports = !rules.operational_account.empty();
         parameters out;
-        out.int8(owner.value).int8(disable_after.count());
-        for (auto const* column :
-             {&delivery, &attempt, &event, &webhook, &account, &decision, &error, &status, &message, &began, &duration,
-              &wait, &remote, &headers, &body, &counts, &gone, &was_failing})
+        out.int8(owner.value).int8(rules.disable_after.count());
+        out.int8(reports ? rules.report_after.count() : 0).text(rules.operational_account);
+        for (auto const* column : {&delivery, &attempt, &event, &webhook,     &account, &decision,  &error,
+                                   &status,   &message, &began, &duration,    &wait,    &remote,    &headers,
+                                   &body,     &counts,  &gone,  &was_failing, &manual,  &signed_at, &revision})
             out.array(*column);
         return out;
     }
@@ -161,7 +214,7 @@ result<void> forgive_recorded(session& link, instance_id owner, std::vector<atte
 } // namespace
 
 result<record_result> record_outcomes(session& link, instance_id owner, std::vector<attempt_record> batch,
-                                      hours disable_after) {
+                                      failure_rules const& rules) {
     std::ranges::sort(batch, {}, &attempt_record::delivery); // in one order everywhere: no deadlocks
     columns sent;
     auto const now = steady_clock::now();
@@ -170,7 +223,7 @@ result<record_result> record_outcomes(session& link, instance_id owner, std::vec
         sent.add(one, now);
         missing.insert(one.delivery);
     }
-    auto const answer = link.run(write_outcomes, sent.all(owner, disable_after));
+    auto const answer = link.run(write_outcomes, sent.all(owner, rules));
     if (!answer)
         return answer.error();
     record_result out;

@@ -6,8 +6,15 @@
 
 namespace klen::webhooks::store {
 
+/// What a webhook's failures lead to.
+struct failure_rules {
+    hours disable_after{};               ///< 0: never
+    std::chrono::minutes report_after{}; ///< 0: never
+    std::string operational_account;     ///< whose webhooks are told; empty: nobody's
+};
+
 /// Writes a batch of attempts and what follows from them: one statement, and a second one only when a lease was lost.
 result<record_result> record_outcomes(session& link, instance_id owner, std::vector<attempt_record> batch,
-                                      hours disable_after);
+                                      failure_rules const& rules);
 
 } // namespace klen::webhooks::store

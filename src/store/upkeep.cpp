@@ -5,7 +5,7 @@ namespace klen::webhooks::store {
 namespace {
 
 constexpr std::int32_t days_ahead = 3;
-constexpr std::size_t keys_at_once = 10'000;
+constexpr std::size_t rows_at_once = 10'000;
 
 constexpr statement take_turn{"take_upkeep_turn", "SELECT pg_try_advisory_xact_lock(7236284118012)"};
 constexpr statement make_ahead{"make_partitions", "SELECT make_partitions($1::integer)"};
@@ -13,50 +13,99 @@ constexpr statement drop_old{"drop_partitions", "SELECT drop_partitions(make_int
 constexpr statement forget_keys{
     "forget_keys", "DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys"
                    " WHERE created_at < clock_timestamp() - make_interval(hours => $1::integer) LIMIT 10000)"};
+// Not while somebody is at it: a call that comes again and again may be older than the window.
+constexpr statement forget_calls{
+    "forget_calls", "DELETE FROM idempotent_calls WHERE ctid IN (SELECT ctid FROM idempotent_calls"
+                    " WHERE created_at < clock_timestamp() - make_interval(hours => $1::integer)"
+                    " AND (status IS NOT NULL OR begun_at < clock_timestamp() - interval '1 hour') LIMIT 10000)"};
+constexpr statement forget_statistics{
+    "forget_statistics", "DELETE FROM webhook_statistics WHERE ctid IN (SELECT ctid FROM webhook_statistics"
+                         " WHERE bucket_at < clock_timestamp() - make_interval(hours => $1::integer) LIMIT 10000)"};
+// A day longer than events: whole days of attempts are dropped, so the oldest are up to a day older than their time.
+constexpr statement forget_secrets{
+    "forget_secrets", "DELETE FROM webhook_secrets WHERE ctid IN (SELECT ctid FROM webhook_secrets"
+                      " WHERE expires_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"
+                      " LIMIT 10000 FOR UPDATE SKIP LOCKED)"};
+constexpr statement forget_jobs{"forget_jobs",
+                                "DELETE FROM webhook_jobs WHERE ctid IN (SELECT ctid FROM webhook_jobs"
+                                " WHERE finished_at < clock_timestamp() - make_interval(hours => $1::integer)"
+                                " LIMIT 10000)"};
+// A version is needed for as long as there are attempts that were made with it: until the retention is over after the
+// next one came. Old custom headers may hold credentials.
+constexpr statement forget_versions{
+    "forget_versions", "DELETE FROM webhook_versions WHERE ctid IN (SELECT v.ctid FROM webhook_versions v"
+                       " WHERE EXISTS (SELECT FROM webhook_versions n WHERE n.webhook_id = v.webhook_id"
+                       "  AND n.revision > v.revision"
+                       "  AND n.created_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer))"
+                       " LIMIT 10000)"};
+constexpr hours statistics_kept{48};
 
-/// One step in a transaction of its own; false: another instance is at it. What it says is added to `report`.
-result<bool> step(session& on, statement const& what, std::int32_t argument, std::vector<std::string>& report,
-                  std::size_t* affected = nullptr) {
-    bool mine = false;
-    auto const done = on.transact([&](session::work& in) -> result<void> {
-        auto const turn = in.run(take_turn);
-        if (!turn)
-            return turn.error();
-        mine = turn->boolean(0, 0);
-        if (!mine)
+/// The steps of one round, each in a transaction of its own. After the first that failed, or that found another
+/// instance at it, none is done.
+class upkeep_round {
+  public:
+    explicit upkeep_round(session& on) : on_(on) {}
+
+    /// A step that says what it did.
+    void tell(statement const& what, std::int32_t argument) {
+        auto const said = step(what, argument);
+        for (std::size_t i = 0; i < said.size(); ++i)
+            report_.emplace_back(said.text(i, 0));
+    }
+    /// A step that removes at most so many rows at once, until none is left.
+    void remove(statement const& what, hours older_than, std::string const& called) {
+        std::size_t removed = 0;
+        for (std::size_t last = rows_at_once; last >= rows_at_once; removed += last)
+            last = step(what, static_cast<std::int32_t>(older_than.count())).affected();
+        if (removed > 0)
+            report_.push_back("removed " + std::to_string(removed) + " " + called);
+    }
+    result<std::vector<std::string>> end() {
+        if (!state_)
+            return state_.error();
+        return std::move(report_);
+    }
+
+  private:
+    rows step(statement const& what, std::int32_t argument) {
+        rows out;
+        if (!state_ || !mine_)
+            return out;
+        state_ = on_.transact([&](session::work& in) -> result<void> {
+            auto const turn = in.run(take_turn);
+            if (!turn)
+                return turn.error();
+            mine_ = turn->boolean(0, 0);
+            if (!mine_)
+                return {};
+            auto said = in.run(what, parameters().int4(argument));
+            if (!said)
+                return said.error();
+            out = std::move(*said);
             return {};
-        auto const said = in.run(what, parameters().int4(argument));
-        if (!said)
-            return said.error();
-        if (affected)
-            *affected = said->affected();
-        else
-            for (std::size_t i = 0; i < said->size(); ++i)
-                report.emplace_back(said->text(i, 0));
-        return {};
-    });
-    if (!done)
-        return done.error();
-    return mine;
-}
+        });
+        return state_ ? out : rows();
+    }
+
+    session& on_;
+    bool mine_ = true;
+    result<void> state_;
+    std::vector<std::string> report_;
+};
 
 } // namespace
 
 result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours idempotency_window) {
-    std::vector<std::string> report;
-    auto mine = step(on, make_ahead, days_ahead, report);
-    if (mine && *mine)
-        mine = step(on, drop_old, static_cast<std::int32_t>(events_kept.count()), report);
-    std::size_t forgotten = 0;
-    for (std::size_t last = keys_at_once; mine && *mine && last >= keys_at_once; forgotten += last) {
-        last = 0;
-        mine = step(on, forget_keys, static_cast<std::int32_t>(idempotency_window.count()), report, &last);
-    }
-    if (!mine)
-        return mine.error();
-    if (forgotten > 0)
-        report.push_back("removed " + std::to_string(forgotten) + " expired idempotency keys");
-    return report;
+    upkeep_round round(on);
+    round.tell(make_ahead, days_ahead);
+    round.tell(drop_old, static_cast<std::int32_t>(events_kept.count()));
+    round.remove(forget_keys, idempotency_window, "expired idempotency keys");
+    round.remove(forget_calls, idempotency_window, "expired answers to idempotent calls");
+    round.remove(forget_statistics, statistics_kept, "old rows of statistics");
+    round.remove(forget_secrets, events_kept, "secrets that signed nothing that is kept");
+    round.remove(forget_jobs, events_kept, "finished jobs");
+    round.remove(forget_versions, events_kept, "former versions of webhooks");
+    return round.end();
 }
 
 } // namespace klen::webhooks::store

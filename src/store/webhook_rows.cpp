@@ -16,6 +16,12 @@ std::optional<wall_time> optional_time_at(rows const& from, std::size_t row, int
     return time_at(from, row, column);
 }
 
+std::optional<int> optional_int_at(rows const& from, std::size_t row, int column) {
+    if (from.is_null(row, column))
+        return std::nullopt;
+    return static_cast<int>(from.int8(row, column));
+}
+
 std::int64_t microseconds_of(wall_time at) {
     return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
 }
@@ -26,8 +32,6 @@ std::string headers_json(std::vector<std::pair<std::string, std::string>> const&
         out.push_back(json::array{json::string(name), json::string(value)});
     return json::serialize(out);
 }
-
-namespace {
 
 std::vector<std::pair<std::string, std::string>> headers_of(std::string_view text) {
     std::vector<std::pair<std::string, std::string>> out;
@@ -44,14 +48,6 @@ std::vector<std::pair<std::string, std::string>> headers_of(std::string_view tex
     return out;
 }
 
-std::optional<int> optional_int(rows const& from, std::size_t row, int column) {
-    if (from.is_null(row, column))
-        return std::nullopt;
-    return static_cast<int>(from.int8(row, column));
-}
-
-} // namespace
-
 webhook webhook_at(rows const& from, std::size_t row) {
     webhook out;
     int column = 0;
@@ -63,8 +59,8 @@ webhook webhook_at(rows const& from, std::size_t row) {
     out.subscribed_events = parse_text_array(from.text(row, column++));
     out.headers = headers_of(from.text(row, column++));
     out.metadata = from.text(row, column++);
-    out.max_concurrency = optional_int(from, row, column++);
-    out.max_rate_per_second = optional_int(from, row, column++);
+    out.max_concurrency = optional_int_at(from, row, column++);
+    out.max_rate_per_second = optional_int_at(from, row, column++);
     out.enabled = from.boolean(row, column++);
     out.disabled_reason = from.text(row, column++);
     out.disabled_at = optional_time_at(from, row, column++);
@@ -73,6 +69,7 @@ webhook webhook_at(rows const& from, std::size_t row) {
     out.revision = from.int8(row, column++);
     out.created_at = time_at(from, row, column++);
     out.updated_at = time_at(from, row, column++);
+    out.disabled_note = from.text(row, column++);
     return out;
 }
 

@@ -46,5 +46,25 @@ TEST(credentials, a_request_id_that_could_forge_a_log_line_is_not_taken) {
         EXPECT_FALSE(is_sane_request_id(bad)) << bad;
 }
 
+TEST(credentials, a_body_comes_as_it_is_or_with_gzip) {
+    EXPECT_EQ(parse_content_coding(with({})), content_coding::identity);
+    for (char const* plain : {"", "identity", "Identity"})
+        EXPECT_EQ(parse_content_coding(with({{"Content-Encoding", plain}})), content_coding::identity) << plain;
+    for (char const* gzip : {"gzip", "GZip", "x-gzip"})
+        EXPECT_EQ(parse_content_coding(with({{"content-encoding", gzip}})), content_coding::gzip) << gzip;
+    for (char const* other : {"br", "deflate", "gzip, gzip", "gzip,", "identity, gzip", "gzip;q=1", "*"})
+        EXPECT_FALSE(parse_content_coding(with({{"Content-Encoding", other}}))) << other;
+    EXPECT_FALSE(parse_content_coding(with({{"Content-Encoding", "gzip"}, {"Content-Encoding", "gzip"}})));
+}
+
+TEST(credentials, an_idempotency_key_is_visible_and_not_long) {
+    EXPECT_TRUE(is_idempotency_key("a"));
+    EXPECT_TRUE(is_idempotency_key("\"8e03978e-40d5-43dd-bc93-6894a57f9324\""));
+    EXPECT_TRUE(is_idempotency_key(std::string(255, '~')));
+    EXPECT_FALSE(is_idempotency_key(std::string(256, 'a')));
+    for (char const* bad : {"", "a b", "a\tb", "\x7f", "\xc3\xa4"})
+        EXPECT_FALSE(is_idempotency_key(bad)) << bad;
+}
+
 } // namespace
 } // namespace klen::webhooks::api

@@ -5,8 +5,6 @@
 namespace klen::webhooks::api {
 namespace {
 
-using testing::HasSubstr;
-
 struct events_handlers : testing_support::service_fixture {
     static constexpr char const* good = R"({"event_type":"call.ended","payload":{}})";
     response publish(std::string body) { return call(method::post, "/api/v1/events", std::move(body)); }
@@ -98,72 +96,6 @@ TEST_F(events_handlers, a_batch_that_is_too_long_or_broken_is_refused_as_a_whole
     EXPECT_EQ(publish("[]").status, 400);
     EXPECT_EQ(publish(std::string("[") + good).status, 400);
     EXPECT_TRUE(writer.submitted().empty());
-}
-
-store::event_row sample_event() {
-    store::event_row e;
-    e.id = make_id<event_id>();
-    e.account_id = "acct_1";
-    e.event_type = "call.ended";
-    e.body = R"({"event_type":"call.ended","n":12345678901234567890,"timestamp":"t"})";
-    store::delivery_row d;
-    d.id = make_id<delivery_id>();
-    d.webhook = make_id<webhook_id>();
-    d.status = store::delivery_status::pending;
-    d.attempts_made = 1;
-    d.next_attempt_at = wall_time(std::chrono::seconds(1));
-    store::attempt_row a;
-    a.attempt = 1;
-    a.duration = std::chrono::microseconds(2500);
-    a.decision = policy::decision::retry;
-    a.error = policy::error_class::http_status;
-    a.status = 500;
-    a.message = "answered 500";
-    d.attempts = {a};
-    e.deliveries = {d};
-    return e;
-}
-
-TEST_F(events_handlers, an_event_is_shown_with_its_deliveries_and_attempts) {
-    auto const e = sample_event();
-    store.events = {e};
-    auto const answer = call(method::get, "/api/v1/events/" + e.id.text());
-    ASSERT_EQ(answer.status, 200);
-    EXPECT_THAT(answer.body, HasSubstr("\"body\":" + e.body)); // digits and all
-    auto const delivery = json(answer).at("deliveries").as_array().at(0).as_object();
-    EXPECT_EQ(text(delivery, "status"), "pending");
-    EXPECT_EQ(text(delivery, "next_attempt_at"), "1970-01-01T00:00:01.000Z");
-    auto const attempt = delivery.at("attempts").as_array().at(0).as_object();
-    EXPECT_EQ(attempt.at("duration_ms").as_int64(), 2);
-    EXPECT_EQ(attempt.at("status").as_int64(), 500);
-    EXPECT_EQ(text(attempt, "error_class"), "http_status");
-    EXPECT_EQ(text(attempt, "decision"), "retry");
-    EXPECT_TRUE(attempt.at("remote_address").is_null());
-}
-
-TEST_F(events_handlers, anothers_event_and_a_malformed_id_are_not_found) {
-    auto const e = sample_event();
-    store.events = {e};
-    caller const other{.key_id = "o", .account_id = "acct_2", .permissions = {}};
-    EXPECT_EQ(call(method::get, "/api/v1/events/" + e.id.text(), "", other).status, 404);
-    EXPECT_EQ(call(method::get, "/api/v1/events/no-uuid").status, 404);
-    EXPECT_EQ(call(method::get, "/api/v1/events/" + e.id.text(), "", platform()).status, 400);
-    EXPECT_EQ(call(method::get, "/api/v1/events/" + e.id.text() + "?account_id=acct_1", "", platform()).status, 200);
-}
-
-TEST_F(events_handlers, the_catalogue_is_listed_with_samples) {
-    catalogue.replace({"call.ended", "fax.arrived"});
-    auto const answer = call(method::get, "/api/v1/event-types");
-    ASSERT_EQ(answer.status, 200);
-    auto const body = json(answer);
-    EXPECT_EQ(body.at("count").as_int64(), 2);
-    auto const types = body.at("event_types").as_array();
-    EXPECT_EQ(types[0].at("event_type").as_string(), "call.ended");
-    EXPECT_TRUE(types[0].at("sample").at("payload").is_object());
-    EXPECT_TRUE(types[0].at("description").is_string());
-    EXPECT_TRUE(types[1].at("sample").is_null());
-    EXPECT_EQ(json(call(method::get, "/api/v1/event-types?limit=1")).at("pages").as_int64(), 2);
-    EXPECT_TRUE(json(call(method::get, "/api/v1/event-types?page=9")).at("event_types").as_array().empty());
 }
 
 } // namespace

@@ -2,96 +2,114 @@
 
 #include "klen/webhooks/store/api_store.hpp"
 
-#include <algorithm>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace klen::webhooks::testing_support {
 
-/// Webhooks and events in memory, with the same rule about accounts as the real one.
+/// A store of which nothing but its faults matters: every call answers `fails`, or something empty.
 class fake_api_store : public store::api_store {
   public:
-    task<result<store::webhook>> create_webhook(store::webhook w, store::sealed_secret secret) override {
-        std::lock_guard lock(mutex);
-        if (fails)
-            co_return *fails;
-        w.created_at = w.updated_at = wall_time(std::chrono::seconds(1'772'443'121));
+    using webhook = store::webhook;
+    using api_key_row = store::api_key_row;
+
+    task<result<webhook>> create_webhook(webhook w, store::sealed_secret secret, std::uint32_t) override {
         w.secrets = {std::move(secret)};
-        webhooks.push_back(w);
-        co_return w;
+        return answer(std::move(w));
+    }
+    task<result<store::page_of<webhook>>> list_webhooks(store::webhook_filter, store::page_request) override {
+        return answer(store::page_of<webhook>());
+    }
+    task<result<webhook>> show_webhook(std::string, webhook_id) override { return answer(webhook()); }
+    task<result<webhook>> change_webhook(std::string, webhook_id, store::webhook_change) override {
+        return answer(webhook());
+    }
+    task<result<void>> delete_webhook(std::string, webhook_id) override { return answer_nothing(); }
+
+    task<result<webhook>> show_secrets(std::string, webhook_id) override { return answer(webhook()); }
+    task<result<webhook>> rotate_secret(std::string, webhook_id, store::sealed_secret, seconds) override {
+        return answer(webhook());
+    }
+    task<result<reseal_step>> reseal_secrets(
+        secret_id, std::uint32_t, std::string,
+        std::function<result<store::sealed_secret>(store::sealed_secret const&, std::string const&)>) override {
+        return answer(reseal_step());
     }
 
-    task<result<store::page_of<store::webhook>>> list_webhooks(std::string account_id,
-                                                               store::page_request page) override {
-        std::lock_guard lock(mutex);
-        if (fails)
-            co_return *fails;
-        std::vector<store::webhook> own;
-        std::ranges::copy_if(webhooks, std::back_inserter(own),
-                             [&](auto const& w) { return w.account_id == account_id && !w.deleted; });
-        store::page_of<store::webhook> out;
-        out.count = own.size();
-        std::size_t const first = std::min<std::size_t>(std::size_t{page.page - 1} * page.limit, own.size());
-        for (std::size_t i = first; i < std::min<std::size_t>(first + page.limit, own.size()); ++i)
-            out.items.push_back(own[i]);
-        co_return out;
+    task<result<api_key_row>> create_api_key(api_key_row key) override { return answer(std::move(key)); }
+    task<result<std::vector<api_key_row>>> list_api_keys() override { return answer(std::vector<api_key_row>()); }
+    task<result<store::page_of<api_key_row>>> list_api_keys(store::key_scope, store::page_request) override {
+        return answer(store::page_of<api_key_row>());
+    }
+    task<result<api_key_row>> show_api_key(store::key_scope, api_key_id) override { return answer(api_key_row()); }
+    task<result<api_key_row>> revoke_api_key(store::key_scope, api_key_id) override { return answer(api_key_row()); }
+    task<result<void>> note_key_use(std::vector<std::pair<api_key_id, wall_time>>) override { return answer_nothing(); }
+
+    task<result<std::vector<store::event_type_row>>> event_types() override {
+        return answer(std::vector<store::event_type_row>());
+    }
+    task<result<store::event_type_row>> create_event_type(store::event_type_row type) override {
+        return answer(std::move(type));
+    }
+    task<result<store::event_type_row>> change_event_type(std::string, std::optional<std::string>,
+                                                          std::optional<std::string>) override {
+        return answer(store::event_type_row());
+    }
+    task<result<void>> delete_event_type(std::string) override { return answer_nothing(); }
+
+    task<result<store::idempotent_begin>> begin_idempotent(store::idempotent_call call) override {
+        if (begun)
+            return answer(*begun);
+        return answer(store::idempotent_begin(call.resource_id));
+    }
+    task<result<void>> finish_idempotent(std::string, std::string key, store::idempotent_answer) override {
+        {
+            std::lock_guard lock(mutex);
+            finished.push_back(std::move(key));
+        }
+        return answer_nothing();
+    }
+    task<result<void>> forget_idempotent(std::string, std::string key) override {
+        {
+            std::lock_guard lock(mutex);
+            forgotten.push_back(std::move(key));
+        }
+        return answer_nothing();
     }
 
-    task<result<store::webhook>> show_webhook(std::string account_id, webhook_id id) override {
-        std::lock_guard lock(mutex);
-        if (fails)
-            co_return *fails;
-        auto* found = find(account_id, id);
-        if (found == nullptr)
-            co_return failure{fault::not_found, "no such webhook"};
-        co_return *found;
+    task<result<store::changes>> changes_since(std::string) override { return answer(store::changes()); }
+    task<result<void>> ping() override { return answer_nothing(); }
+    task<result<std::vector<std::string>>> maintain(hours, hours) override {
+        return answer(std::vector<std::string>());
     }
-
-    task<result<void>> delete_webhook(std::string account_id, webhook_id id) override {
-        std::lock_guard lock(mutex);
-        auto* found = fails ? nullptr : find(account_id, id);
-        if (found != nullptr)
-            found->deleted = true;
-        co_return found != nullptr ? done() : failed(fails.value_or(failure{fault::not_found, "no such webhook"}));
-    }
-
-    task<result<store::event_row>> show_event(std::string account_id, event_id id) override {
-        std::lock_guard lock(mutex);
-        if (fails)
-            co_return *fails;
-        for (auto const& e : events)
-            if (e.id == id && e.account_id == account_id)
-                co_return e;
-        co_return failure{fault::not_found, "no such event"};
-    }
-
-    task<result<store::api_key_row>> create_api_key(store::api_key_row key) override { co_return key; }
-    task<result<std::vector<store::api_key_row>>> list_api_keys() override {
-        co_return std::vector<store::api_key_row>();
-    }
-    task<result<store::changes>> changes_since(std::string) override { co_return store::changes(); }
-    task<result<std::vector<std::string>>> event_types() override { co_return std::vector<std::string>(); }
-    task<result<void>> ping() override {
-        std::lock_guard lock(mutex);
-        co_return fails ? failed(*fails) : done();
-    }
-    task<result<std::vector<std::string>>> maintain(hours, hours) override { co_return std::vector<std::string>(); }
 
     std::mutex mutex;
-    std::vector<store::webhook> webhooks;
-    std::vector<store::event_row> events;
-    std::optional<failure> fails; ///< what every call answers
+    std::optional<failure> fails;                 ///< what every call answers
+    std::optional<store::idempotent_begin> begun; ///< what a call with an Idempotency-Key finds
+    std::vector<std::string> finished;            ///< keys of idempotent calls whose answers were kept
+    std::vector<std::string> forgotten;           ///< … whose answers were not
 
   private:
     // Out of line: with a sanitizer, g++ 12 takes the failure of a result<void> for uninitialised when it sees both.
     [[gnu::noinline]] static result<void> done() { return {}; }
     [[gnu::noinline]] static result<void> failed(failure why) { return why; }
 
-    store::webhook* find(std::string const& account_id, webhook_id id) {
-        auto const found = std::ranges::find_if(
-            webhooks, [&](auto const& w) { return w.id == id && w.account_id == account_id && !w.deleted; });
-        return found == webhooks.end() ? nullptr : &*found;
+    std::optional<failure> fault_now() {
+        std::lock_guard lock(mutex);
+        return fails;
+    }
+    template <class T>
+    task<result<T>> answer(T otherwise) {
+        if (auto why = fault_now())
+            co_return *why;
+        co_return otherwise;
+    }
+    task<result<void>> answer_nothing() {
+        auto const why = fault_now();
+        co_return why ? failed(*why) : done();
     }
 };
 

@@ -16,14 +16,41 @@ std::string const smuggled = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 TEST(framing, what_could_be_framed_in_two_ways_is_refused_and_closed) {
     running_server server(sample_routes());
     std::string const start = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
-    for (std::string const& fields : std::vector<std::string>{
-             "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\nContent-Length: 6\r\n",
-             "Transfer-Encoding: chunked, gzip\r\n", "Transfer-Encoding: xchunked\r\n",
-             "Content-Length: 6\r\nContent-Length: 6\r\n", "Content-Length: 5, 6\r\n", "Content-Length: +6\r\n",
-             "Host: b\r\n", "X: a\r\n folded\r\n", "Content-Length : 6\r\n", "X: a\rContent-Length: 6\r\n",
-             "X: a\nContent-Length: 6\r\n",
-             "Trans\x0b"
-             "fer: x\r\n"}) {
+    for (std::string const& fields :
+         std::vector<std::string>{"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
+                                  "Transfer-Encoding: gzip\r\nContent-Length: 6\r\n",
+                                  "Transfer-Encoding: chunked, gzip\r\n",
+                                  "Transfer-Encoding: xchunked\r\n",
+                                  "Transfer-Encoding: chunked\r\ncontent-length: 6\r\n",
+                                  "tRANSFER-eNCODING: chunked\r\nContent-Length: 0\r\n",
+                                  "Transfer-Encoding:\tgzip\r\n",
+                                  "Transfer-Encoding: identity\r\n",
+                                  "Transfer-Encoding: chunked;q=1\r\n",
+                                  "Transfer-Encoding: \"chunked\"\r\n",
+                                  "Transfer-Encoding: chunked,\r\n",
+                                  "Transfer-Encoding:\r\n",
+                                  "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                                  "Transfer-Encoding:\r\n chunked\r\n",
+                                  "Transfer-Encoding : chunked\r\n",
+                                  "Transfer-Encoding\t: chunked\r\n",
+                                  "Transfer-Encoding: chunked\x0c\r\n",
+                                  "Content-Length: 6\r\nContent-Length: 6\r\n",
+                                  "Content-Length: 6\r\nContent-Length: 5\r\n",
+                                  "Content-Length: 6, 6\r\n",
+                                  "Content-Length: 5, 6\r\n",
+                                  "Content-Length: +6\r\n",
+                                  "Content-Length: 6\r\n 0\r\n",
+                                  "Content-Length: 0x6\r\n",
+                                  "Content-Length: 6;\r\n",
+                                  "Content-Length: -0\r\n",
+                                  "Host: b\r\n",
+                                  "host: a\r\n",
+                                  "X: a\r\n folded\r\n",
+                                  "Content-Length : 6\r\n",
+                                  "X: a\rContent-Length: 6\r\n",
+                                  "X: a\nContent-Length: 6\r\n",
+                                  "Trans\x0b"
+                                  "fer: x\r\n"}) {
         raw_client client(server.port());
         client.send(start + fields + "\r\n0\r\n\r\n" + smuggled);
         auto const got = client.receive();
@@ -79,7 +106,38 @@ TEST(framing, a_malformed_target_is_refused_and_the_connection_goes_on) {
     raw_client client(server.port());
     for (char const* target : {"/%", "/%00", "/a%2Fb", "nonsense", "/a#b"})
         EXPECT_EQ(client.exchange(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n").status, 400) << target;
-    EXPECT_EQ(client.exchange("GET http://elsewhere/hello HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+}
+
+TEST(framing, odd_but_unambiguous_framing_passes) {
+    running_server server(sample_routes());
+    raw_client client(server.port());
+    std::string const start = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    EXPECT_EQ(client.exchange(start + "tRANSFER-eNCODING:\t ChUnKeD \r\n\r\n2\r\n{}\r\n0\r\n\r\n").body, "{}");
+    EXPECT_EQ(client.exchange(start + "Transfer-Encoding: chunked\r\n\r\n2;a=\"b\"\r\n{}\r\n000\r\n\r\n").body, "{}");
+    EXPECT_EQ(client.exchange(start + "content-length:2\r\n\r\n{}").body, "{}");
+    EXPECT_EQ(client.exchange("GET /hello HTTP/1.1\r\nHost:\r\n\r\n").status, 200);
+}
+
+/// RFC 9112 §3.2.2: the target's host counts then, and Host is ignored. Neither decides anything here.
+TEST(framing, the_absolute_form_is_taken_whatever_host_it_names) {
+    running_server server(sample_routes());
+    raw_client client(server.port());
+    for (char const* target :
+         {"http://elsewhere/hello", "HTTP://a/hello", "https://a:8443/hello?x", "http://[::1]/hello"})
+        EXPECT_EQ(client.exchange(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n").status, 200) << target;
+    for (char const* target : {"http:///hello", "http://user@a/hello", "ftp://a/hello", "//a/hello", "a:80"})
+        EXPECT_THAT(client.exchange(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n").status,
+                    testing::AnyOf(400, 404))
+            << target;
+}
+
+TEST(framing, a_tunnel_is_not_opened) {
+    running_server server(sample_routes());
+    raw_client client(server.port());
+    EXPECT_EQ(client.exchange("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n").status, 400);
+    EXPECT_EQ(
+        client.exchange("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").status,
+        200); // an Upgrade may be ignored
 }
 
 } // namespace

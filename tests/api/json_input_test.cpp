@@ -80,6 +80,40 @@ TEST(json_input, whole_numbers_within_bounds_only) {
         EXPECT_FALSE(read(bad)) << bad;
 }
 
+TEST(json_input, null_is_not_given_or_wrong_or_a_value) {
+    auto const whole = parsed(R"({"a":null,"n":null,"m":7,"x":"7"})");
+    problem_list problems;
+    object_reader lenient(whole.members, problems);
+    EXPECT_FALSE(lenient.text("a", {0, 9}));
+    EXPECT_TRUE(problems.empty());
+    object_reader strict(whole.members, problems, null_means::wrong_type);
+    EXPECT_FALSE(strict.text("a", {0, 9}));
+    EXPECT_EQ(problems.text(), "a: must be a string");
+    EXPECT_EQ(strict.integer_or_null("n", 1, 9), std::optional<std::optional<int>>(std::in_place));
+    EXPECT_EQ(strict.integer_or_null("m", 1, 9), std::optional<std::optional<int>>(7));
+    EXPECT_EQ(strict.integer_or_null("nothing", 1, 9), std::nullopt);
+    EXPECT_EQ(strict.integer_or_null("x", 1, 9), std::nullopt);
+    EXPECT_THAT(problems.text(), HasSubstr("x: must be a whole number from 1 to 9"));
+}
+
+TEST(json_input, numbers_within_bounds_only) {
+    auto const read = [](std::string_view number) {
+        auto const whole = parsed(R"({"n":)" + std::string(number) + "}");
+        problem_list problems;
+        return object_reader(whole.members, problems).number("n", 0, 168);
+    };
+    EXPECT_EQ(read("0"), 0);
+    EXPECT_EQ(read("0.5"), 0.5);
+    EXPECT_EQ(read("168"), 168);
+    for (char const* bad : {"-0.1", "168.1", "1e400", "true", "\"7\"", "[]"})
+        EXPECT_FALSE(read(bad)) << bad;
+}
+
+TEST(json_input, a_body_may_be_left_out_where_nothing_is_needed) {
+    EXPECT_TRUE(std::holds_alternative<parsed_object>(parse_optional_object("")));
+    EXPECT_TRUE(std::holds_alternative<std::string>(parse_optional_object(" ")));
+}
+
 TEST(json_input, a_suggestion_is_made_only_for_what_is_near) {
     std::vector<std::string> const known = {"name", "url", "subscribed_events"};
     EXPECT_EQ(nearest("nmae", known), "name");

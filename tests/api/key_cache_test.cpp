@@ -1,10 +1,18 @@
 #include "klen/webhooks/api/handlers.hpp"
 #include "klen/webhooks/signing/api_key.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
 
 namespace klen::webhooks::api {
 namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
 
 store::api_key_row row_of(signing::api_key const& key, std::optional<std::string> account) {
     store::api_key_row out;
@@ -14,6 +22,27 @@ store::api_key_row row_of(signing::api_key const& key, std::optional<std::string
     out.permissions = {"read"};
     return out;
 }
+
+/// Stands still until it is moved.
+class hand_clock : public clock {
+  public:
+    steady_time steady() const override { return steady_time(seconds(1000)) + at; }
+    wall_time wall() const override { return wall_time(seconds(1'772'443'121)) + at; }
+    boot_time boot() const override { return boot_time(seconds(1000)) + at; }
+    milliseconds at{0};
+};
+
+struct key_limit : testing::Test {
+    /// How many of `n` calls at once are let through.
+    int let_through(key_cache const& cache, signing::api_key const& with, int n) {
+        int out = 0;
+        for (int i = 0; i < n; ++i)
+            out += cache.find(with.text)->retry_after == milliseconds(0) ? 1 : 0;
+        return out;
+    }
+    hand_clock time;
+    signing::api_key key = signing::api_key::generate();
+};
 
 TEST(key_cache, a_key_is_known_until_it_is_revoked) {
     key_cache cache;
@@ -25,8 +54,20 @@ TEST(key_cache, a_key_is_known_until_it_is_revoked) {
     ASSERT_TRUE(who);
     EXPECT_EQ(who->key_id, row.id.text());
     EXPECT_EQ(who->account_id, "acct");
+    EXPECT_EQ(who->retry_after, milliseconds(0));
     row.revoked = true;
     cache.apply({row});
+    EXPECT_FALSE(cache.find(key.text));
+}
+
+TEST(key_cache, an_older_row_does_not_bring_a_revoked_key_back) {
+    key_cache cache;
+    auto const key = signing::api_key::generate();
+    auto const before = row_of(key, "acct");
+    auto after = before;
+    after.revoked = true;
+    cache.apply({before, after, before});
+    cache.apply({before});
     EXPECT_FALSE(cache.find(key.text));
 }
 
@@ -39,6 +80,11 @@ TEST(key_cache, a_change_replaces_what_was_known) {
     cache.apply({row, row});
     EXPECT_EQ(cache.find(key.text)->permissions, row.permissions);
     EXPECT_FALSE(cache.find(key.text)->account_id);
+    auto const replacing = signing::api_key::generate();
+    row.hash = replacing.hash;
+    cache.apply({row});
+    EXPECT_FALSE(cache.find(key.text));
+    EXPECT_TRUE(cache.find(replacing.text));
 }
 
 TEST(key_cache, what_is_no_key_is_not_found) {
@@ -48,6 +94,90 @@ TEST(key_cache, what_is_no_key_is_not_found) {
     for (std::string const& bad : {std::string(), std::string("klen_"), key.text + "x", key.text.substr(1),
                                    signing::api_key::generate().text, std::string(100'000, 'a')})
         EXPECT_FALSE(cache.find(bad));
+}
+
+TEST_F(key_limit, a_second_may_hold_so_many_calls) {
+    key_cache cache({.account_key = 5, .platform_key = 0}, time);
+    cache.apply({row_of(key, "acct")});
+    EXPECT_EQ(let_through(cache, key, 20), 5);
+    EXPECT_EQ(cache.find(key.text)->retry_after, milliseconds(200));
+    time.at += milliseconds(199);
+    EXPECT_EQ(cache.find(key.text)->retry_after, milliseconds(1));
+    time.at += milliseconds(1);
+    EXPECT_EQ(let_through(cache, key, 20), 1);
+    time.at += seconds(3600);
+    EXPECT_EQ(let_through(cache, key, 20), 5) << "no more than one second's calls are saved up";
+}
+
+TEST_F(key_limit, odd_numbers_come_out_exactly) {
+    for (std::uint32_t const limit : {1U, 3U, 7U, 999U}) {
+        key_cache cache({.account_key = limit, .platform_key = 0}, time);
+        cache.apply({row_of(key, "acct")});
+        EXPECT_EQ(let_through(cache, key, 1100), static_cast<int>(limit));
+    }
+}
+
+TEST_F(key_limit, platform_keys_have_a_limit_of_their_own) {
+    key_cache cache({.account_key = 5, .platform_key = 2}, time);
+    cache.apply({row_of(key, std::nullopt)});
+    EXPECT_EQ(let_through(cache, key, 10), 2);
+    key_cache unlimited({.account_key = 5, .platform_key = 0}, time);
+    unlimited.apply({row_of(key, std::nullopt)});
+    EXPECT_EQ(let_through(unlimited, key, 1000), 1000);
+}
+
+TEST_F(key_limit, a_keys_own_limit_comes_first) {
+    key_cache cache({.account_key = 5, .platform_key = 5}, time);
+    auto row = row_of(key, "acct");
+    row.max_requests_per_second = 8;
+    cache.apply({row});
+    EXPECT_EQ(let_through(cache, key, 20), 8);
+}
+
+TEST_F(key_limit, a_change_of_the_row_gives_no_calls_back) {
+    key_cache cache({.account_key = 5, .platform_key = 0}, time);
+    auto const row = row_of(key, "acct");
+    cache.apply({row});
+    EXPECT_EQ(let_through(cache, key, 20), 5);
+    cache.apply({row});
+    EXPECT_EQ(let_through(cache, key, 20), 0);
+}
+
+TEST_F(key_limit, keys_do_not_share_a_limit) {
+    key_cache cache({.account_key = 5, .platform_key = 0}, time);
+    auto const other = signing::api_key::generate();
+    cache.apply({row_of(key, "acct"), row_of(other, "acct")});
+    EXPECT_EQ(let_through(cache, key, 20), 5);
+    EXPECT_EQ(let_through(cache, other, 20), 5);
+}
+
+TEST_F(key_limit, threads_share_one_bucket) {
+    key_cache cache({.account_key = 1000, .platform_key = 0}, time);
+    cache.apply({row_of(key, "acct")});
+    std::atomic<int> passed{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] { passed += let_through(cache, key, 500); });
+    for (auto& thread : threads)
+        thread.join();
+    EXPECT_EQ(passed, 1000);
+}
+
+TEST_F(key_limit, uses_are_told_once_and_to_the_second) {
+    key_cache cache({}, time);
+    auto const row = row_of(key, "acct");
+    cache.apply({row, row_of(signing::api_key::generate(), "acct")});
+    EXPECT_THAT(cache.take_uses(), IsEmpty());
+    cache.find(key.text);
+    time.at += milliseconds(2700);
+    cache.find(key.text);
+    EXPECT_THAT(cache.take_uses(), ElementsAre(Pair(row.id, wall_time(seconds(1'772'443'123)))));
+    EXPECT_THAT(cache.take_uses(), IsEmpty());
+    cache.find(key.text);
+    auto revoked = row;
+    revoked.revoked = true;
+    cache.apply({revoked});
+    EXPECT_THAT(cache.take_uses(), ElementsAre(Pair(row.id, testing::_))) << "its last use is told, revoked or not";
 }
 
 } // namespace

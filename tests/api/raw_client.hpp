@@ -14,8 +14,10 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace klen::webhooks::testing_support {
 
@@ -39,10 +41,28 @@ struct raw_response {
     }
 };
 
+/// A socket that is not connected yet.
+class unconnected {
+  public:
+    unconnected() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+    ~unconnected() {
+        if (socket_ >= 0)
+            ::close(socket_);
+    }
+    unconnected(unconnected const&) = delete;
+    unconnected& operator=(unconnected const&) = delete;
+
+    int release() { return std::exchange(socket_, -1); }
+
+  private:
+    int socket_;
+};
+
 /// A blocking client that sends any bytes. It gives up after ten seconds: a server that hangs is a failed test.
 class raw_client {
   public:
-    explicit raw_client(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    explicit raw_client(std::uint16_t port) : raw_client(unconnected(), port) {}
+    raw_client(unconnected&& socket, std::uint16_t port) : socket_(socket.release()) {
         timeval const limit{.tv_sec = 10, .tv_usec = 0};
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -53,14 +73,14 @@ class raw_client {
         auto const* address = reinterpret_cast<sockaddr const*>(&to);
         EXPECT_EQ(::connect(socket_, address, sizeof to), 0);
     }
-    ~raw_client() { ::close(socket_); }
+    virtual ~raw_client() { ::close(socket_); }
     raw_client(raw_client const&) = delete;
     raw_client& operator=(raw_client const&) = delete;
 
     /// False when the server has closed.
     bool send(std::string_view bytes) {
         while (!bytes.empty()) {
-            ssize_t const n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            ssize_t const n = write_bytes(bytes);
             if (n <= 0)
                 return false;
             bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -106,10 +126,18 @@ class raw_client {
     }
     void shut_down_sending() { ::shutdown(socket_, SHUT_WR); }
 
+  protected:
+    int native() const { return socket_; }
+
   private:
+    virtual ssize_t write_bytes(std::string_view bytes) {
+        return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    }
+    virtual ssize_t read_bytes(std::span<char> into) { return ::recv(socket_, into.data(), into.size(), 0); }
+
     bool read_more() {
         std::array<char, 65536> bytes{};
-        ssize_t const n = ::recv(socket_, bytes.data(), bytes.size(), 0);
+        ssize_t const n = read_bytes(bytes);
         failed_ = n < 0;
         if (n > 0)
             pending_.append(bytes.data(), static_cast<std::size_t>(n));

@@ -7,13 +7,15 @@ namespace {
 
 task<response> nothing(request, caller) { co_return response{}; }
 
+route made(method verb, std::string path, std::string permission) {
+    return {.verb = verb, .path = std::move(path), .permission = std::move(permission), .handle = nothing};
+}
+
 router table() {
-    return router({{method::get, "/things", "read", nothing},
-                   {method::post, "/things", "write", nothing},
-                   {method::get, "/things/{id}", "read-one", nothing},
-                   {method::delete_, "/things/{id}", "delete", nothing},
-                   {method::post, "/things/create", "create", nothing},
-                   {method::post, "/things/{id}/parts/{part}", "part", nothing}});
+    return router({made(method::get, "/things", "read"), made(method::post, "/things", "write"),
+                   made(method::get, "/things/{id}", "read-one"), made(method::delete_, "/things/{id}", "delete"),
+                   made(method::post, "/things/create", "create"),
+                   made(method::post, "/things/{id}/parts/{part}", "part")});
 }
 
 std::string permission(router const& in, method verb, std::string_view path) {
@@ -52,9 +54,26 @@ TEST(router, allow_lists_what_the_path_takes) {
     EXPECT_EQ(in.find(method::put, "/things/create")->allow, "POST, OPTIONS");
 }
 
+TEST(router, what_only_refuses_is_found_and_not_allowed) {
+    auto refusal = made(method::put, "/a", "");
+    refusal.refuses = true;
+    router const in({made(method::patch, "/a", ""), refusal});
+    auto const found = in.find(method::put, "/a");
+    ASSERT_TRUE(found && found->handler != nullptr);
+    EXPECT_EQ(found->allow, "PATCH, OPTIONS");
+    EXPECT_EQ(in.allow_anywhere(), "PATCH, OPTIONS");
+}
+
+TEST(router, allow_of_the_server_is_what_some_path_takes) {
+    EXPECT_EQ(table().allow_anywhere(), "GET, HEAD, POST, DELETE, OPTIONS");
+    EXPECT_EQ(router({made(method::patch, "/a", ""), made(method::put, "/b", "")}).allow_anywhere(),
+              "PUT, PATCH, OPTIONS");
+    EXPECT_EQ(router({}).allow_anywhere(), "OPTIONS");
+}
+
 TEST(router_death, a_route_that_is_there_twice_is_a_bug) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    std::vector<route> const twice = {{method::get, "/a", "", nothing}, {method::get, "/a", "", nothing}};
+    std::vector<route> const twice = {made(method::get, "/a", ""), made(method::get, "/a", "")};
     EXPECT_DEATH(router{twice}, "route");
 }
 

@@ -74,6 +74,7 @@ class running_server {
 
     std::uint16_t port() const { return server_->port(); }
     api::server_stats stats() const { return server_->stats(); }
+    void reload_tls() { server_->reload_tls(); }
 
     fixed_keys keys;
 
@@ -99,10 +100,15 @@ inline std::vector<api::route> sample_routes() {
     auto thing = [](api::request what, api::caller) -> task<api::response> {
         co_return api::response{.status = 200, .body = "\"" + what.parameters["id"] + "\"", .headers = {}};
     };
-    return {{api::method::get, "/hello", "", hello},
-            {api::method::post, "/echo", "", echo},
-            {api::method::get, "/fail", "", fail},
-            {api::method::get, "/things/{id}", "", thing}};
+    std::vector<api::route> out;
+    auto const add = [&](api::method verb, std::string path, auto handler) {
+        out.push_back({.verb = verb, .path = std::move(path), .permission = "", .handle = handler});
+    };
+    add(api::method::get, "/hello", hello);
+    add(api::method::post, "/echo", echo);
+    add(api::method::get, "/fail", fail);
+    add(api::method::get, "/things/{id}", thing);
+    return out;
 }
 
 /// A POST /echo with the framing fields it needs.

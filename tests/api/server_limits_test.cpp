@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 namespace klen::webhooks {
 namespace {
 
@@ -118,6 +120,88 @@ TEST(server_limits, connections_over_the_limit_are_told_and_others_are_not_distu
         std::this_thread::yield();
     raw_client fourth(server.port());
     EXPECT_EQ(fourth.exchange(hello).status, 200);
+}
+
+TEST(server_limits, a_client_that_does_not_take_its_answer_is_given_up) {
+    auto routes = sample_routes();
+    auto large = [](api::request, api::caller) -> task<api::response> {
+        co_return api::response{.status = 200, .body = std::string(64'000'000, 'x'), .headers = {}};
+    };
+    routes.push_back({.verb = api::method::get, .path = "/large", .permission = "", .handle = large});
+    auto config = running_server::quick_limits();
+    config.body_timeout = milliseconds(100);
+    running_server server(std::move(routes), config);
+    raw_client client(server.port());
+    client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (server.stats().requests == 0 || server.stats().connections > 0)
+        std::this_thread::yield();
+    EXPECT_LT(client.receive().body.size(), 64'000'000U); // what was in the sockets' buffers
+}
+
+TEST(server_limits, a_body_that_no_call_takes_is_read_over) {
+    auto routes = sample_routes();
+    auto refuse = [](api::request what, api::caller) -> task<api::response> {
+        co_return api::response{.status = 405, .body = std::move(what.body), .headers = {}};
+    };
+    routes.push_back({.verb = api::method::put, .path = "/hello", .permission = "", .handle = refuse, .refuses = true});
+    running_server server(std::move(routes));
+    raw_client client(server.port());
+    auto const put = client.exchange("PUT /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    EXPECT_EQ(put.status, 405); // whatever its type
+    EXPECT_EQ(put.body, "");
+    std::string const get = "GET /hello HTTP/1.1\r\nHost: a\r\n";
+    EXPECT_EQ(client.exchange(get + "Content-Length: 5\r\n\r\nhello").status, 200);
+    EXPECT_EQ(client.exchange(get + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").status, 200);
+    EXPECT_EQ(client.exchange(get + "Content-Length: 65536\r\n\r\n" + std::string(65536, 'x')).status, 200);
+    EXPECT_EQ(client.exchange(get + "Content-Length: 65537\r\n\r\n").status, 413);
+}
+
+// --- descriptors
+
+/// Lowers this process's limit of descriptors to what is in use, while it lives.
+class no_descriptors {
+  public:
+    no_descriptors() {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        int const next = ::dup(0); // the lowest that is free
+        ::close(next);
+        rlimit const none{.rlim_cur = static_cast<rlim_t>(next), .rlim_max = before_.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    no_descriptors(no_descriptors const&) = delete;
+    no_descriptors& operator=(no_descriptors const&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+milliseconds cpu_time() {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    auto const of = [](timeval const& t) { return seconds(t.tv_sec) + std::chrono::microseconds(t.tv_usec); };
+    return std::chrono::duration_cast<milliseconds>(of(used.ru_utime) + of(used.ru_stime));
+}
+
+TEST(server_limits, without_descriptors_the_listener_waits_and_then_goes_on) {
+    running_server server(sample_routes());
+    raw_client open(server.port());
+    EXPECT_EQ(open.exchange(hello).status, 200);
+    std::vector<std::unique_ptr<raw_client>> waiting;
+    {
+        // The clients' own descriptors are made first; the server has none left to accept them with.
+        std::vector<unconnected> sockets(3);
+        no_descriptors const none;
+        for (auto& socket : sockets)
+            waiting.push_back(std::make_unique<raw_client>(std::move(socket), server.port()));
+        waiting.front()->send(hello);
+        auto const cpu = cpu_time();
+        EXPECT_TRUE(waiting.front()->silent_for(600));
+        EXPECT_LT(cpu_time() - cpu, milliseconds(300)); // it does not try again and again
+        EXPECT_EQ(open.exchange(hello).status, 200);    // and who is connected is served
+    }
+    for (auto& client : waiting)
+        EXPECT_EQ(client->exchange(client == waiting.front() ? "" : hello).status, 200);
 }
 
 TEST(server_limits, a_client_that_vanishes_costs_nothing) {

@@ -1,7 +1,9 @@
+#include "api/gate.hpp"
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
+
 #include <gtest/gtest.h>
 
 #include <future>
@@ -13,22 +15,6 @@ using namespace testing_support;
 
 constexpr char const* hello = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// A handler that says when it was entered and waits until it is released.
-struct gate {
-    std::promise<void> entered;
-    one_shot<bool> release;
-
-    std::vector<api::route> routes() {
-        auto wait = [this](api::request, api::caller) -> task<api::response> {
-            entered.set_value();
-            co_await release.wait();
-            co_return api::response{.status = 200, .body = "\"late\"", .headers = {}};
-        };
-        auto out = sample_routes();
-        out.push_back({api::method::get, "/wait", "", wait});
-        return out;
-    }
-};
 constexpr char const* wait_request = "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n";
 
 TEST(server_stop, idle_connections_are_closed_at_once) {

@@ -16,7 +16,8 @@
 
 namespace klen::webhooks::testing_support {
 
-/// The handlers with everything behind them faked but intake, the URL parser and the seals.
+/// The handlers with everything behind them faked but intake, the URL parser and the seals: for what goes wrong, and
+/// for what needs no store. What needs one is tested with a real one (management_fixture.hpp).
 class service_fixture : public testing::Test {
   public:
     service_fixture() {
@@ -29,6 +30,10 @@ class service_fixture : public testing::Test {
         with.seals = &seals;
         with.egress = egress::make_client_context(settings.egress, settings.delivery).value();
         with.webhook_changed = [this](webhook_id id) { changed.push_back(id); };
+        with.deliveries_parked = [](webhook_id) {};
+        with.job_begun = [] {};
+        with.catalogue_changed = [] {};
+        with.key_changed = [](store::api_key_row const&) {};
         with.draining = [this] { return draining; };
         with.alive = [this] { return alive; };
         with.live = [this] { return live; };
@@ -37,7 +42,8 @@ class service_fixture : public testing::Test {
 
     /// Calls a handler as the server does: routed, but neither framed nor authenticated.
     api::response call(api::method verb, std::string const& target, std::string body = {},
-                       api::caller who = {.key_id = "k", .account_id = "acct_1", .permissions = {}}) {
+                       api::caller who = {.key_id = "k", .account_id = "acct_1", .permissions = {}},
+                       std::optional<std::string> idempotency_key = {}) {
         auto routes = api::api_routes(with);
         for (auto& r : api::operations_routes(with))
             routes.push_back(std::move(r));
@@ -45,19 +51,31 @@ class service_fixture : public testing::Test {
         api::request what;
         what.verb = verb;
         what.path = target.substr(0, target.find('?'));
-        if (auto const question = target.find('?'); question != std::string::npos) {
-            std::string const pair = target.substr(question + 1);
-            auto const equals = std::min(pair.find('='), pair.size());
-            what.query.emplace_back(pair.substr(0, equals), equals < pair.size() ? pair.substr(equals + 1) : "");
-        }
+        if (auto const question = target.find('?'); question != std::string::npos)
+            what.query = pairs_of(target.substr(question + 1));
         auto found = table.find(verb, what.path);
         if (!found || found->handler == nullptr) {
             ADD_FAILURE() << "no route: " << target;
             return {};
         }
         what.parameters = std::move(found->parameters);
+        what.route = found->pattern;
         what.body = std::move(body);
+        what.resource_id = make_uuid_v7();
+        what.idempotency_key = std::move(idempotency_key);
         return run_task(found->handler->handle(std::move(what), std::move(who)));
+    }
+
+    /// "a=1&b=2", nothing encoded.
+    static std::vector<std::pair<std::string, std::string>> pairs_of(std::string_view query) {
+        std::vector<std::pair<std::string, std::string>> out;
+        while (!query.empty()) {
+            auto const pair = query.substr(0, query.find('&'));
+            query.remove_prefix(std::min(pair.size() + 1, query.size()));
+            auto const equals = std::min(pair.find('='), pair.size());
+            out.emplace_back(pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size())));
+        }
+        return out;
     }
 
     static api::caller platform() { return {.key_id = "p", .account_id = std::nullopt, .permissions = {}}; }

@@ -2,6 +2,8 @@
 
 #include "egress/attempt_text.hpp"
 
+#include "klen/webhooks/base/settings.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,6 +28,18 @@ struct webhook_input : testing::Test {
         auto out = read(body);
         return std::holds_alternative<std::string>(out) ? std::get<std::string>(out) : "";
     }
+    webhook_patch good_change(std::string_view body) {
+        auto out = read_webhook_change(body, rules);
+        if (auto const* wrong = std::get_if<std::string>(&out)) {
+            ADD_FAILURE() << *wrong << ": " << body;
+            return {};
+        }
+        return std::get<webhook_patch>(out);
+    }
+    std::string bad_change(std::string_view body) {
+        auto out = read_webhook_change(body, rules);
+        return std::holds_alternative<std::string>(out) ? std::get<std::string>(out) : "";
+    }
     /// With the required members, and these.
     static std::string with(std::string const& members) {
         return R"({"name":"n","url":"https://example.com/h","subscribed_events":["*"])" +
@@ -38,7 +52,8 @@ struct webhook_input : testing::Test {
                         .addresses = &guard,
                         .catalogue = &catalogue,
                         .allow_unknown_event_types = false,
-                        .header_prefix = "X-Klen-"};
+                        .header_prefix = "X-Klen-",
+                        .limits = default_config().webhooks};
 };
 
 TEST_F(webhook_input, everything_that_was_given_is_read) {
@@ -128,7 +143,9 @@ TEST_F(webhook_input, each_wrong_value_is_named) {
              wrong{with(R"("max_rate_per_second":0)"), "max_rate_per_second: "},
              wrong{with(R"("max_rate_per_second":1.5)"), "max_rate_per_second: "},
              wrong{with(R"("max_concurrency":10001)"), "max_concurrency: "},
-             wrong{with(R"("secret":"whsec_x")"), "secret: there is no such field"},
+             wrong{with(R"("disabled_note":"x")"), "disabled_note: goes with"},
+             wrong{with(R"("enabled":false,"disabled_note":")" + std::string(501, 'x') + "\""), "disabled_note: must"},
+             wrong{with(R"("secret":7)"), "secret: must be whsec_"},
          })
         EXPECT_THAT(bad(body), HasSubstr(message)) << body;
 }
@@ -147,6 +164,97 @@ TEST_F(webhook_input, unknown_event_types_may_be_named_when_config_says_so) {
     rules.allow_unknown_event_types = true;
     good(R"({"name":"a","url":"https://example.com","subscribed_events":["fax.arrived","sms.*"]})");
     EXPECT_NE(bad(R"({"name":"a","url":"https://example.com","subscribed_events":["Fax"]})"), "");
+}
+
+TEST_F(webhook_input, a_change_holds_what_was_given_and_nothing_else) {
+    auto const none = good_change("{}");
+    EXPECT_FALSE(none.set.name || none.set.url || none.set.description || none.set.subscribed_events ||
+                 none.set.headers || none.set.metadata || none.set.max_concurrency || none.set.max_rate_per_second ||
+                 none.set.enabled || none.set.disabled_note || none.leads_to);
+    auto const some =
+        good_change(R"({"url":"https://Example.org/a","headers":{},"enabled":false,"disabled_note":"why"})");
+    EXPECT_EQ(some.set.url, "https://example.org/a");
+    EXPECT_EQ(some.leads_to->host, "example.org");
+    EXPECT_TRUE(some.set.headers && some.set.headers->empty());
+    EXPECT_EQ(some.set.enabled, false);
+    EXPECT_EQ(some.set.disabled_note, "why");
+    EXPECT_FALSE(some.set.name);
+}
+
+TEST_F(webhook_input, null_takes_a_limit_away_and_nothing_else) {
+    auto const change = good_change(R"({"max_concurrency":null,"max_rate_per_second":7})");
+    ASSERT_TRUE(change.set.max_concurrency);
+    EXPECT_FALSE(*change.set.max_concurrency);
+    EXPECT_EQ(change.set.max_rate_per_second, std::optional<int>(7));
+    EXPECT_FALSE(good(with(R"("max_concurrency":null)")).row.max_concurrency);
+    for (char const* field :
+         {"name", "url", "subscribed_events", "description", "headers", "metadata", "enabled", "disabled_note"}) {
+        auto const body = R"({")" + std::string(field) + R"(":null})";
+        EXPECT_THAT(bad_change(body), HasSubstr(std::string(field) + ": must be")) << body;
+    }
+}
+
+TEST_F(webhook_input, a_change_follows_the_rules_of_create) {
+    struct wrong {
+        std::string body;
+        char const* message;
+    };
+    for (auto const& [body, message] : {
+             wrong{R"({"name":""})", "name: must be 1 to 200"},
+             wrong{R"({"url":"https://10.0.0.1/"})", "url: The URL leads to"},
+             wrong{R"({"subscribed_events":[]})", "subscribed_events: must be an array of 1 to 100"},
+             wrong{R"({"headers":{"Host":"x"}})", "headers.Host: is reserved"},
+             wrong{R"({"metadata":[]})", "metadata: must be an object"},
+             wrong{R"({"max_concurrency":0})", "max_concurrency: "},
+             wrong{R"({"enabled":true,"disabled_note":"x"})", "disabled_note: goes with"},
+             wrong{R"({"account_id":"a"})", "account_id: there is no such field"},
+             wrong{R"({"secret":"whsec_x"})", "secret: there is no such field"},
+             wrong{R"({"id":"x"})", "id: there is no such field"},
+             wrong{"[]", "must be a JSON object"},
+             wrong{"", ""},
+         })
+        EXPECT_THAT(bad_change(body), HasSubstr(message)) << body;
+    EXPECT_NE(bad_change(""), "");
+}
+
+TEST_F(webhook_input, the_limits_are_the_configured_ones) {
+    rules.limits.subscriptions_max = 1;
+    rules.limits.headers_max = 1;
+    rules.limits.headers_bytes_max = 10;
+    rules.limits.metadata_bytes_max = 9;
+    EXPECT_THAT(bad(R"({"name":"a","url":"https://example.com","subscribed_events":["call.*","*"]})"),
+                HasSubstr("1 to 1 event types"));
+    EXPECT_THAT(bad(with(R"("headers":{"A":"b","C":"d"})")), HasSubstr("headers: at most 1 are"));
+    EXPECT_THAT(bad(with(R"("headers":{"A":"123456"})")), HasSubstr("longer than 10 bytes"));
+    EXPECT_EQ(good(with(R"("headers":{"A":"12345"})")).row.headers.size(), 1U);
+    EXPECT_EQ(good(with(R"("metadata":{"a":123})")).row.metadata, R"({"a":123})");
+    EXPECT_THAT(bad(with(R"("metadata":{"a":1234})")), HasSubstr("at most 9 bytes"));
+}
+
+TEST_F(webhook_input, a_callers_secret_is_taken_when_it_is_long_enough) {
+    std::string const bytes_24 = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    EXPECT_EQ(good(with(R"("secret":")" + bytes_24 + "\"")).secret->text(), bytes_24);
+    EXPECT_FALSE(good(with("")).secret);
+    EXPECT_FALSE(good(with(R"("secret":null)")).secret);
+    rules.limits.secret_bytes_min = 25;
+    auto const message = bad(with(R"("secret":")" + bytes_24 + "\""));
+    EXPECT_THAT(message, HasSubstr("secret: must be whsec_ and base64 of 25 to 64 random bytes"));
+}
+
+TEST_F(webhook_input, a_refused_secret_is_not_repeated) {
+    for (char const* secret : {"hunter2hunter2", "whsec_aHVudGVyMg==", "whsec_hunter2hunter2hunter2hunter2!!",
+                               "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}) {
+        auto const message = bad(with(R"("secret":")" + std::string(secret) + "\""));
+        EXPECT_THAT(message, HasSubstr("secret: must be whsec_"));
+        EXPECT_THAT(message, testing::Not(HasSubstr("unter")));
+        EXPECT_THAT(message, testing::Not(HasSubstr(secret)));
+    }
+}
+
+TEST_F(webhook_input, a_name_is_judged_by_where_it_leads_later) {
+    auto const draft = good(with(""));
+    EXPECT_EQ(draft.leads_to.host, "example.com");
+    EXPECT_FALSE(draft.leads_to.host_is_address);
 }
 
 } // namespace

@@ -37,6 +37,23 @@ TEST(json_text, makes_any_bytes_safe_for_a_terminal) {
     EXPECT_EQ(terminal_safe("abcdef", 3), "abc...");
 }
 
+TEST(json_text, hides_tags_and_other_marks_that_nobody_sees) {
+    EXPECT_EQ(terminal_safe("a\xD8\x9C\xE1\xA0\x8E\xF3\xA0\x81\x81\xEF\xBF\xBA", 100), "a????");
+}
+
+TEST(json_text, finds_a_member_as_it_stands) {
+    std::string_view const text = R"({"a":{"b":[1,"}\"]"]},"n":12345678901234567890.10,"b":"x,y","c":[{}],"d":null})";
+    EXPECT_EQ(member_of(text, "a"), R"({"b":[1,"}\"]"]})");
+    EXPECT_EQ(member_of(member_of(text, "a"), "b"), R"([1,"}\"]"])");
+    EXPECT_EQ(member_of(text, "n"), "12345678901234567890.10");
+    EXPECT_EQ(member_of(text, "b"), "\"x,y\"");
+    EXPECT_EQ(member_of(text, "c"), "[{}]");
+    EXPECT_EQ(member_of(text, "d"), "null");
+    EXPECT_EQ(member_of(text, "x,y"), "");
+    for (char const* none : {"", "{}", "[]", "7", "\"a\"", "{\"b\":1}"})
+        EXPECT_EQ(member_of(none, "a"), "") << none;
+}
+
 TEST(json_text, quotes_bytes_that_are_no_utf8) {
     EXPECT_EQ(json_quoted("a\"\\\n"), R"("a\"\\\n")");
     EXPECT_EQ(json_quoted("\xff"), "\"\xEF\xBF\xBD\"");

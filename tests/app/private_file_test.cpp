@@ -44,6 +44,16 @@ TEST_F(private_file_test, does_not_follow_a_link) {
     EXPECT_EQ(read_private_file(path("key"))->value(), "secret");
 }
 
+TEST_F(private_file_test, can_be_checked_without_leaving_anything) {
+    EXPECT_TRUE(check_private_file(path("key")).has_value());
+    EXPECT_TRUE(fs::is_empty(dir_));
+    EXPECT_TRUE(check_private_file(dir_.string()).has_error());
+    EXPECT_TRUE(check_private_file(path("no/folder/key")).has_error());
+    ASSERT_TRUE(write_private_file(path("key"), "old").has_value());
+    EXPECT_TRUE(check_private_file(path("key")).has_value());
+    EXPECT_EQ(read_private_file(path("key"))->value(), "old");
+}
+
 TEST_F(private_file_test, a_missing_file_is_no_error_but_a_missing_folder_is_one_to_the_writer) {
     EXPECT_FALSE(read_private_file(path("none"))->has_value());
     EXPECT_TRUE(write_private_file(path("no/folder/key"), "x").has_error());

@@ -130,7 +130,6 @@ TEST(one_shot, wait_outlives_a_cancellation_until_the_value_comes) {
     one_shot<int> box;
     bool ended = false;
     group.spawn([&]() -> task<void> {
-        co_await shield_from_cancellation();
         co_await box.wait();
         ended = true;
     });

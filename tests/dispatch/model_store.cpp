@@ -48,6 +48,40 @@ std::vector<delivery_id> model_database::publish_many(store::lane_gate* gate, we
     return out;
 }
 
+/// A finished one, from the end of its schedule.
+void model_database::requeue(model_delivery& d) {
+    d.finished = false;
+    d.schedule_base = d.attempts_made;
+    d.parked = true;
+}
+
+bool model_database::resend(store::lane_gate* gate, delivery_id id) {
+    auto& d = deliveries.at(id);
+    if (d.owner != 0 || !webhooks.at(d.webhook).enabled)
+        return false;
+    if (!d.finished && (d.parked || d.manual || d.next_attempt <= world_.now()))
+        return true; // goes out without more ado
+    if (d.finished)
+        requeue(d);
+    else
+        d.resume_at = d.next_attempt;
+    d.manual = true;
+    d.parked = true;
+    d.next_attempt = world_.now();
+    gate->note_parked({d.webhook});
+    return true;
+}
+
+bool model_database::recover(store::lane_gate* gate, delivery_id id) {
+    auto& d = deliveries.at(id);
+    if (!d.finished || d.ended_as() != decision::failed || !webhooks.at(d.webhook).enabled)
+        return false;
+    requeue(d);
+    d.next_attempt = world_.now();
+    gate->note_parked({d.webhook});
+    return true;
+}
+
 store::claimed_delivery model_database::lease(model_delivery& d, instance_id owner) {
     d.owner = owner.value;
     d.parked = false;
@@ -59,6 +93,9 @@ store::claimed_delivery model_database::lease(model_delivery& d, instance_id own
     out.account_id = d.account_id;
     out.attempts_made = d.attempts_made;
     out.webhook_deleted = webhooks.at(d.webhook).deleted;
+    out.schedule_base = d.schedule_base;
+    out.manual = d.manual;
+    out.schedule_goes_on = d.resume_at.has_value();
     return out;
 }
 
@@ -188,11 +225,16 @@ store::record_result model_database::record(instance_id owner, std::vector<store
             out.lost.push_back(r.delivery);
             continue;
         }
-        d.attempts.push_back({r.attempt, r.verdict.what, r.result.error, r.result.status, owner.value, world_.now()});
+        d.attempts.push_back({r.attempt, r.verdict.what, r.result.error, r.result.status, owner.value, world_.now(),
+                              r.manual, r.event_type, r.signed_at, r.webhook_revision});
         d.attempts_made = r.attempt;
         d.owner = 0;
         d.finished = r.verdict.what != decision::retry;
-        d.next_attempt = std::max(r.ended + r.verdict.wait, world_.now());
+        d.schedule_base += d.manual ? 1 : 0;
+        d.manual = false;
+        auto const again = d.resume_at.value_or(r.ended + r.verdict.wait);
+        d.next_attempt = std::max(again, world_.now());
+        d.resume_at.reset();
         auto& webhook = webhooks.at(r.webhook);
         if (r.verdict.disable_webhook && webhook.enabled) {
             webhook.enabled = false;

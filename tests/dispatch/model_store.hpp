@@ -20,6 +20,10 @@ struct model_attempt {
     int status = 0;
     std::int64_t instance = 0;
     steady_time at;
+    bool manual = false;
+    std::string event_type;
+    std::int64_t signed_at = 0;
+    std::int64_t webhook_revision = 0;
 };
 
 /// One row of the queue, kept after its end with its history.
@@ -34,6 +38,9 @@ struct model_delivery {
     bool parked = false;
     bool finished = false;
     bool event_gone = false;
+    int schedule_base = 0;
+    bool manual = false;
+    std::optional<steady_time> resume_at;
     std::vector<model_attempt> attempts;
 
     policy::decision ended_as() const { return attempts.back().decision; }
@@ -58,6 +65,10 @@ class model_database {
     delivery_id publish(store::lane_gate* gate, webhook_id to, std::string body = "{}");
     std::vector<delivery_id> publish_many(store::lane_gate* gate, webhook_id to, std::size_t count);
 
+    /// As the API's resend and recover; `gate` is told of what is parked. False: it cannot be done now.
+    bool resend(store::lane_gate* gate, delivery_id id);
+    bool recover(store::lane_gate* gate, delivery_id id);
+
     instance_id register_instance(std::string name);
     bool heartbeat(instance_id self); ///< false: no such instance
     std::vector<policy::instance_sighting> sightings() const;
@@ -76,6 +87,7 @@ class model_database {
     std::size_t ended_as(policy::decision how) const;
 
   private:
+    static void requeue(model_delivery& d);
     store::claimed_delivery lease(model_delivery& d, instance_id owner);
     std::uint64_t free_leases(std::int64_t owner);
 

@@ -51,6 +51,8 @@ class virtual_cluster {
     /// Runs until no delivery is unfinished.
     bool run_until_done(milliseconds at_most);
 
+    signing::sealer const& seals() const { return seals_; }
+
   private:
     signing::sealer seals_;
     std::vector<std::unique_ptr<virtual_node>> nodes_;

@@ -1,11 +1,14 @@
 #include "e2e/daemon.hpp"
 
+#include "api/openapi_document.hpp"
 #include "app/api_client.hpp"
+#include "node/run_node.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
 
 #include <csignal>
 #include <stdexcept>
@@ -42,6 +45,14 @@ daemon::daemon(settings with) : environment_(std::move(with)) {
     environment_.emplace("KLEN_WEBHOOKS_LOG_FILE", folder_ / "daemon.log");
     environment_.emplace("KLEN_WEBHOOKS_EGRESS_ALLOW_HTTP", "true");
     environment_.emplace("KLEN_WEBHOOKS_EGRESS_ALLOWED_RANGES", "127.0.0.0/8");
+}
+
+daemon::~daemon() {
+    if (answers_.empty())
+        return;
+    testing_node::handed_file const told(api::openapi_document() + "\n" + answers_);
+    auto const judged = testing_node::run_node("openapi_answers.mjs", told);
+    EXPECT_EQ(judged.exit_code, 0) << judged.hint();
 }
 
 child& daemon::launch() {
@@ -91,6 +102,9 @@ daemon::answer daemon::call(std::string const& method, std::string const& path, 
                             std::string const& key) const {
     auto client = app::api_client::create(url(), key.empty() ? this->key() : key).value();
     auto const got = client.call(method, path, body).value();
+    answers_ +=
+        json::serialize(json::object{{"method", method}, {"path", path}, {"status", got.status}, {"body", got.body}}) +
+        "\n";
     answer out{got.status, nullptr};
     json::error_code no_json; // /livez answers in plain text
     out.body = json::parse(got.body, no_json);

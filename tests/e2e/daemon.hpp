@@ -20,6 +20,8 @@ class daemon {
     /// `with`: environment variables beyond those that give it a folder, a free port, JSON logs and loopback
     /// receivers.
     explicit daemon(settings with = {});
+    /// Holds every answer of `call` to the OpenAPI document: a test fails when one is not as it says.
+    ~daemon();
     daemon(daemon const&) = delete;
     daemon& operator=(daemon const&) = delete;
 
@@ -67,6 +69,7 @@ class daemon {
     std::map<std::string, std::string> environment_;
     std::unique_ptr<child> process_;
     std::uint16_t port_ = 0;
+    mutable std::string answers_; ///< JSON lines
 };
 
 /// `klen-webhooks listen --json`, as the receiver of a test.

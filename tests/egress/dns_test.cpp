@@ -177,6 +177,44 @@ TEST_F(dns, the_next_address_is_tried_when_one_fails) {
     EXPECT_EQ(r.remote_address, "127.0.0.1:" + std::to_string(receiver.port()));
 }
 
+/// What a client would say about a URL before anything is sent there.
+class judging : public dns {
+  protected:
+    std::optional<std::string> judge(std::string const& url, std::chrono::milliseconds within = 2s) {
+        auto const to = parse_target(url, {true, {}, true}).value();
+        auto& which = client();
+        std::optional<std::string> out;
+        run([&]() -> task<void> { out = co_await which.judge_target(to, std::chrono::steady_clock::now() + within); });
+        return out;
+    }
+};
+
+TEST_F(judging, a_name_that_leads_to_a_refused_address_is_told_in_the_words_of_an_attempt) {
+    server.tell("inside.test", {addresses({"10.0.0.1"}, 60)});
+    server.tell("mixed.test", {addresses({"127.0.0.1", "10.0.0.1"})});
+    EXPECT_EQ(judge("http://inside.test/"), post("http://inside.test/").message);
+    EXPECT_TRUE(judge("http://mixed.test/").has_value());
+    EXPECT_TRUE(judge("http://10.0.0.1/").has_value());
+}
+
+TEST_F(judging, an_allowed_name_is_let_through_and_not_connected_to) {
+    server.tell("receiver.test", {addresses({"127.0.0.1"})});
+    scripted_receiver receiver(script().answer(200));
+    EXPECT_EQ(judge(receiver.url("/", "receiver.test")), std::nullopt);
+    EXPECT_EQ(judge(receiver.url("/")), std::nullopt);
+    EXPECT_EQ(receiver.connections(), 0);
+}
+
+TEST_F(judging, what_cannot_be_resolved_is_let_through_in_time) {
+    server.tell("silent.test", {failing(kind::silence)});
+    server.tell("servfail.test", {failing(kind::server_failure)});
+    auto const begun = std::chrono::steady_clock::now();
+    EXPECT_EQ(judge("http://unknown.test/"), std::nullopt);
+    EXPECT_EQ(judge("http://servfail.test/"), std::nullopt);
+    EXPECT_EQ(judge("http://silent.test/", 200ms), std::nullopt);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 2s);
+}
+
 TEST(dns_server, is_an_address_with_or_without_a_port) {
     egress_config config;
     config.dns_timeout = 1s;

@@ -62,23 +62,55 @@ TEST(event_types, catalogue_has_the_eleven_types_in_order) {
                                             "calendar.cancelled", "calendar.completed", "calendar.reminder"));
 }
 
+TEST(event_types, operational_types_are_not_among_the_eleven) {
+    std::vector<std::string> names;
+    for (auto const& entry : operational_event_types())
+        names.push_back(entry.event_type);
+    EXPECT_THAT(names, testing::ElementsAre("webhook.disabled", "webhook.failing", "delivery.exhausted"));
+    for (auto const& name : names)
+        EXPECT_TRUE(is_operational_type(name)) << name;
+    for (auto const& entry : built_in_event_types())
+        EXPECT_FALSE(is_operational_type(entry.event_type)) << entry.event_type;
+    for (auto const* other : {"webhook.test", "webhook.disabled.x", "webhook", ""})
+        EXPECT_FALSE(is_operational_type(other)) << other;
+}
+
+/// Is a canonical publish request of its own type.
+void expect_sample(catalogue_entry const& entry, std::string_view account_id, std::string_view begin) {
+    SCOPED_TRACE(entry.event_type);
+    EXPECT_TRUE(is_event_type(entry.event_type));
+    EXPECT_FALSE(entry.description.empty());
+    std::string again;
+    ASSERT_FALSE(canonical_json(entry.sample, {}, again));
+    EXPECT_EQ(again, entry.sample);
+    auto const parsed = parse_publish_request(entry.sample, {});
+    auto const* request = std::get_if<publish_request>(&parsed);
+    ASSERT_NE(request, nullptr);
+    EXPECT_EQ(request->event_type, entry.event_type);
+    EXPECT_EQ(request->account_id, account_id);
+    EXPECT_TRUE(request->timestamp.has_value());
+    EXPECT_TRUE(request->payload.starts_with(begin));
+    EXPECT_EQ(sample_of(entry.event_type), request->payload);
+}
+
 TEST(event_types, every_sample_is_a_canonical_publish_request_of_its_type) {
-    for (auto const& entry : built_in_event_types()) {
-        SCOPED_TRACE(entry.event_type);
-        EXPECT_TRUE(is_event_type(entry.event_type));
-        EXPECT_FALSE(entry.description.empty());
-        std::string again;
-        ASSERT_FALSE(canonical_json(entry.sample, {}, again));
-        EXPECT_EQ(again, entry.sample);
-        auto const parsed = parse_publish_request(entry.sample, {});
-        auto const* request = std::get_if<publish_request>(&parsed);
-        ASSERT_NE(request, nullptr);
-        EXPECT_EQ(request->event_type, entry.event_type);
-        EXPECT_EQ(request->account_id, "acct_demo");
-        EXPECT_TRUE(request->timestamp.has_value());
-        EXPECT_TRUE(request->payload.starts_with(entry.event_type.starts_with("call.") ? R"({"call":{)"
-                                                                                       : R"({"calendar_event":{)"));
-    }
+    for (auto const& entry : built_in_event_types())
+        expect_sample(entry, "acct_demo",
+                      entry.event_type.starts_with("call.") ? R"({"call":{)" : R"({"calendar_event":{)");
+    for (auto const& entry : operational_event_types())
+        expect_sample(entry, "platform",
+                      entry.event_type.starts_with("webhook.") ? R"({"webhook":{"id":)" : R"({"delivery":{"id":)");
+}
+
+TEST(event_types, the_test_call_has_a_sample_and_unknown_types_have_none) {
+    auto const payload = sample_of(test_event_type);
+    ASSERT_TRUE(payload);
+    std::string again;
+    ASSERT_FALSE(canonical_json(*payload, {}, again));
+    EXPECT_EQ(again, *payload);
+    EXPECT_TRUE(payload->starts_with(R"({"message":")"));
+    for (auto const* other : {"fax.arrived", "call.*", ""})
+        EXPECT_FALSE(sample_of(other)) << other;
 }
 
 TEST(event_types, samples_keep_their_characters) {

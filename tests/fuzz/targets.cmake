@@ -23,4 +23,8 @@ klen_fuzzer(retry_after
   MODULES klen_policy)
 klen_fuzzer(request
   SOURCES api/chunk_decoder.cpp api/credentials.cpp api/request_guard.cpp api/request_head.cpp api/request_target.cpp
-  MODULES klen_api)
+  MODULES klen_api_server)
+klen_fuzzer(gzip
+  SOURCES api/body_decoder.cpp api/chunk_decoder.cpp api/gzip_decoder.cpp
+  LIBRARIES ZLIB::ZLIB
+  MODULES klen_api_server)

@@ -203,17 +203,19 @@ TEST(hygiene, settings_named_in_documents_exist) {
         sections.insert(s.key.substr(0, s.key.find('.')));
         variables.insert(s.environment_variable);
     }
+    std::set<std::string> const event_types = {"delivery.exhausted"}; // reads like a setting
     std::regex const dotted(R"re(`([a-z]+)\.([a-z_]+)`)re");
     std::regex const variable(R"re(KLEN_WEBHOOKS_[A-Z0-9_]+)re");
     std::set<std::string> const of_the_command_line = {"KLEN_WEBHOOKS_URL", "KLEN_WEBHOOKS_KEY", "KLEN_WEBHOOKS_SECRET",
                                                        "KLEN_WEBHOOKS_CONFIG"};
     for (auto const& document : documents()) {
         std::string const text = read(document);
-        for (std::sregex_iterator it(text.begin(), text.end(), dotted), end; it != end; ++it)
-            if (sections.contains((*it)[1])) {
-                EXPECT_TRUE(keys.contains((*it)[1].str() + "." + (*it)[2].str()))
-                    << shown(document) << " names " << it->str();
+        for (std::sregex_iterator it(text.begin(), text.end(), dotted), end; it != end; ++it) {
+            auto const name = (*it)[1].str() + "." + (*it)[2].str();
+            if (sections.contains((*it)[1]) && !event_types.contains(name)) {
+                EXPECT_TRUE(keys.contains(name)) << shown(document) << " names " << it->str();
             }
+        }
         for (std::sregex_iterator it(text.begin(), text.end(), variable), end; it != end; ++it) {
             std::string name = it->str();
             if (name.ends_with("_FILE"))

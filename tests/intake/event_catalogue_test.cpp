@@ -14,7 +14,9 @@ TEST(event_catalogue, knows_the_built_in_and_the_extra_types_from_the_start) {
     EXPECT_TRUE(catalogue.knows("fax.arrived"));
     EXPECT_FALSE(catalogue.knows("call.*"));
     EXPECT_FALSE(catalogue.knows("call"));
-    EXPECT_EQ(catalogue.names().size(), 12U);
+    EXPECT_TRUE(catalogue.knows("webhook.disabled"));
+    EXPECT_FALSE(catalogue.knows("webhook.test"));
+    EXPECT_EQ(catalogue.names().size(), 15U);
 }
 
 TEST(event_catalogue, the_database_replaces_the_built_in_types_but_not_the_extra_ones) {

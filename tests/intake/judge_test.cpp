@@ -23,6 +23,12 @@ struct judge : testing::Test {
                                                        std::optional<std::string> account = std::nullopt) {
         return intake(config, writer, catalogue).judge({std::move(account)}, json);
     }
+    std::variant<store::new_event, refusal> with_default_id(std::string_view json, std::string id) {
+        return intake(config, writer, catalogue).judge({"acct"}, json, std::move(id));
+    }
+    std::variant<store::new_event, refusal> by_the_service(std::string_view json) {
+        return intake(config, writer, catalogue).judge({std::nullopt, true}, json);
+    }
     store::new_event accepted(std::string_view json, std::optional<std::string> account = std::nullopt) {
         auto out = (*this)(json, std::move(account));
         if (auto const* no = std::get_if<refusal>(&out)) {
@@ -122,6 +128,54 @@ TEST_F(judge, unknown_types_are_accepted_when_config_says_so_but_not_malformed_o
     accepted(R"({"account_id":"a","event_type":"fax.arrived","payload":{}})");
     EXPECT_EQ(refused(R"({"account_id":"a","event_type":"fax","payload":{}})").why, kind::invalid);
     EXPECT_EQ(refused(R"({"account_id":"a","event_type":"webhook.test","payload":{}})").why, kind::invalid);
+}
+
+TEST_F(judge, operational_types_are_published_by_the_service_alone) {
+    catalogue.replace({"call.ended"}); // whatever the catalogue says
+    for (bool const allow_unknown : {false, true})
+        for (std::string const type : {"webhook.disabled", "webhook.failing", "delivery.exhausted"}) {
+            config.allow_unknown_event_types = allow_unknown;
+            auto const json = R"({"account_id":"platform","event_type":")" + type + R"(","payload":{}})";
+            for (std::optional<std::string> const& account : {std::optional<std::string>(), {"platform"}}) {
+                auto const no = refused(json, account);
+                EXPECT_EQ(no.why, kind::invalid);
+                EXPECT_EQ(no.message, "event_type: " + type + " is published by the service itself only");
+            }
+            auto const made = by_the_service(json);
+            ASSERT_TRUE(std::holds_alternative<store::new_event>(made)) << type;
+            EXPECT_EQ(std::get<store::new_event>(made).event->event_type, type);
+        }
+}
+
+TEST_F(judge, nobody_publishes_the_test_call_s_type) {
+    catalogue.replace({"webhook.test"});
+    auto const made = by_the_service(R"({"account_id":"platform","event_type":"webhook.test","payload":{}})");
+    ASSERT_TRUE(std::holds_alternative<refusal>(made));
+    EXPECT_EQ(std::get<refusal>(made).why, kind::invalid);
+}
+
+TEST_F(judge, the_service_is_judged_like_others_otherwise) {
+    for (auto const* json : {R"({"event_type":"webhook.failing","payload":{}})",
+                             R"({"account_id":"platform","event_type":"webhook.failing"})",
+                             R"({"account_id":"platform","event_type":"fax.arrived","payload":{}})"})
+        EXPECT_TRUE(std::holds_alternative<refusal>(by_the_service(json))) << json;
+}
+
+TEST_F(judge, an_id_beside_the_json_counts_where_the_json_has_none) {
+    auto const id_of = [](std::variant<store::new_event, refusal> const& made) {
+        auto const* event = std::get_if<store::new_event>(&made);
+        return event != nullptr ? event->idempotency_key.value_or("none") : std::get<refusal>(made).message;
+    };
+    constexpr auto without = R"({"event_type":"call.ended","payload":{"n":1}})";
+    constexpr auto with = R"({"event_type":"call.ended","payload":{"n":1},"id":"k"})";
+    EXPECT_EQ(id_of((*this)(without, "acct")), "none");
+    EXPECT_EQ(id_of(with_default_id(without, "k")), "k");
+    EXPECT_EQ(id_of(with_default_id(with, "k")), "k");
+    EXPECT_THAT(id_of(with_default_id(with, "other")), HasSubstr("id: differs from the Idempotency-Key header"));
+    EXPECT_THAT(id_of(with_default_id(without, "")), HasSubstr("id: must be 1 to 256 characters"));
+    // Said here or there, it is the same event.
+    EXPECT_EQ(std::get<store::new_event>(with_default_id(without, "k")).content_hash,
+              std::get<store::new_event>((*this)(with, "acct")).content_hash);
 }
 
 TEST_F(judge, a_repeat_has_the_same_content_hash_however_it_is_written) {

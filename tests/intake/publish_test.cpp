@@ -37,6 +37,13 @@ TEST_F(publish, the_answer_is_the_receipt_of_the_store) {
     EXPECT_TRUE(std::get<store::publish_receipt>(answer).repeated);
 }
 
+TEST_F(publish, an_id_beside_the_json_reaches_the_store) {
+    auto const answer = run_task(subject.publish({"acct"}, good, "from-the-header"));
+    ASSERT_TRUE(std::holds_alternative<store::publish_receipt>(answer));
+    ASSERT_EQ(writer.submitted().size(), 1U);
+    EXPECT_EQ(writer.submitted()[0].idempotency_key, "from-the-header");
+}
+
 TEST_F(publish, what_is_refused_never_reaches_the_store) {
     EXPECT_TRUE(std::holds_alternative<refusal>((*this)("{}")));
     EXPECT_TRUE(writer.submitted().empty());

@@ -309,6 +309,31 @@ TEST_F(delivery_store_test, leaving_gives_everything_back) {
     EXPECT_TRUE(run(queue->instances()).value().empty());
 }
 
+TEST_F(delivery_store_test, what_an_instance_puts_into_headers_outlives_it_as_long_as_its_attempts) {
+    auto told = settings();
+    told.header_prefix = "X-Other-";
+    told.user_agent = "agent/1";
+    auto const other = make_delivery_store(db.options(), told);
+    auto const id = run(other->register_instance("other")).value();
+    auto const known = [&] {
+        return db.number("SELECT count(*) FROM senders WHERE header_prefix = 'X-Other-' AND user_agent = 'agent/1'"
+                         " AND instance_id = " +
+                         std::to_string(id.value));
+    };
+    EXPECT_EQ(known(), 1);
+    auto const later = [&] { // a hundred days pass, and the maintenance comes by
+        db.query("UPDATE senders SET seen_at = seen_at - interval '100 days'");
+        db.query("SELECT drop_partitions(interval '30 days')");
+    };
+    later();
+    EXPECT_EQ(known(), 1); // it lives
+    run(other->leave(id)).value();
+    db.query("SELECT drop_partitions(interval '30 days')");
+    EXPECT_EQ(known(), 1); // it has not been dead for long
+    later();
+    EXPECT_EQ(known(), 0);
+}
+
 TEST_F(delivery_store_test, an_instance_number_is_never_used_twice) {
     run(queue->leave(me)).value();
     auto const next = run(queue->register_instance("test")).value();
@@ -419,6 +444,35 @@ TEST_F(delivery_store_test, a_cancellation_is_on_record) {
     EXPECT_EQ(db.value("SELECT decision || ' ' || error_class || ' ' || (clock_timestamp() - started_at < interval"
                        " '10 seconds')::text FROM attempts"),
               "cancelled webhook_deleted true");
+}
+
+TEST_F(delivery_store_test, an_attempt_is_kept_with_what_its_request_was_made_of) {
+    add_delivery(hook, "event_type, next_attempt_at", "'call.ended', clock_timestamp()");
+    auto const one = claim(1).deliveries.at(0);
+    EXPECT_FALSE(one.manual);
+    EXPECT_FALSE(one.schedule_goes_on);
+    auto attempt = attempt_of(one, decision::retry, error_class::timeout);
+    attempt.signed_at = 1'700'000'000;
+    attempt.webhook_revision = 42;
+    attempt.manual = true;
+    record({attempt});
+    EXPECT_EQ(
+        db.value("SELECT event_type || ' ' || signed_at || ' ' || webhook_revision || ' ' || manual FROM attempts"),
+        "call.ended 1700000000 42 true");
+    db.query("UPDATE deliveries SET next_attempt_at = clock_timestamp()");
+    record({attempt_of(claim(1).deliveries.at(0), decision::delivered)}); // nothing was sent
+    EXPECT_EQ(db.value("SELECT signed_at IS NULL AND NOT manual FROM attempts WHERE attempt = 2"), "t");
+}
+
+TEST_F(delivery_store_test, a_claim_tells_where_the_schedule_stands) {
+    add_delivery(hook, "attempts_made, schedule_base, manual, resume_at, next_attempt_at",
+                 "5, 3, true, clock_timestamp() + interval '1 hour', clock_timestamp()");
+    auto const one = claim(1).deliveries.at(0);
+    EXPECT_EQ(one.attempts_made, 5);
+    EXPECT_EQ(one.schedule_base, 3);
+    EXPECT_EQ(one.scheduled_attempt(), 3);
+    EXPECT_TRUE(one.manual);
+    EXPECT_TRUE(one.schedule_goes_on);
 }
 
 TEST_F(delivery_store_test, hostile_text_does_not_break_the_batch) {

@@ -89,10 +89,11 @@ TEST_F(event_writer_test, deliveries_are_born_leased_and_handed_over_with_their_
     EXPECT_EQ(taken[0].second.event_of, id);
     EXPECT_EQ(taken[0].second.event->body, "{\"x\":1}");
     EXPECT_EQ(taken[0].second.attempts_made, 0);
-    auto const row = db.query("SELECT delivery_id, lease_owner, parked FROM deliveries").at(0);
+    auto const row = db.query("SELECT delivery_id, lease_owner, parked, event_type FROM deliveries").at(0);
     EXPECT_EQ(row[0], taken[0].second.id.text());
     EXPECT_EQ(row[1], std::to_string(me.value));
     EXPECT_EQ(row[2], "f");
+    EXPECT_EQ(row[3], "call.ended");
     EXPECT_EQ(taken[0].second.id.value.bytes[6] >> 4, 7); // a UUIDv7 in its event's millisecond
     auto const range = same_millisecond(id.value);
     EXPECT_TRUE(range.first <= taken[0].second.id.value && taken[0].second.id.value < range.past_last);

@@ -91,9 +91,16 @@ test_postgres use_test_postgres() {
     flock(clients, LOCK_SH);
     int const start = open_lock("start");
     flock(start, LOCK_EX);
-    auto host = start_or_find();
-    close(start);
-    return test_postgres(std::move(host), clients);
+    try {
+        auto host = start_or_find();
+        close(start);
+        return test_postgres(std::move(host), clients);
+    } catch (...) {
+        // The next test tries again: it must not wait for a lock that this process holds.
+        close(start);
+        close(clients);
+        throw;
+    }
 }
 
 test_postgres::test_postgres(test_postgres&& other) noexcept

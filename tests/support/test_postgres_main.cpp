@@ -82,13 +82,14 @@ int serve(std::string const& dir, std::string const& data) {
 
 int main(int, char** argv) {
     std::string const dir = argv[1];
+    // Before the fork: whoever waits for the first process takes a free lock for a server that has ended.
+    if (lock_file(dir, "server", LOCK_EX | LOCK_NB) < 0)
+        return 1;
     if (fork() != 0)
         _exit(0);
     setsid();
     std::signal(SIGTERM, [](int) { asked_to_end = 1; });
     std::signal(SIGINT, [](int) { asked_to_end = 1; });
-    if (lock_file(dir, "server", LOCK_EX | LOCK_NB) < 0)
-        return 1;
     // Not in the build folder: the server's user may not be able to enter it.
     auto const data = (fs::temp_directory_path() / ("klen-test-postgres-" + std::to_string(getuid()) + "-" +
                                                     std::to_string(std::hash<std::string>{}(dir))))

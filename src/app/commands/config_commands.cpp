@@ -41,7 +41,7 @@ int run_migrate(config_source const& from) {
     auto const settings = load_or_complain(from);
     if (!settings)
         return exit_config;
-    auto where = borrow_database(settings->database);
+    auto where = borrow_database(settings->database, missing_cluster::make);
     if (where.has_error())
         return complain(exit_unavailable, where.error().message);
     auto const applied = store::migrate(where->options);

@@ -2,10 +2,12 @@
 
 #include "klen/webhooks/api/server.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
+#include "klen/webhooks/dispatch/test_sender.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
 #include "klen/webhooks/intake/intake.hpp"
 #include "klen/webhooks/signing/sealer.hpp"
 #include "klen/webhooks/store/api_store.hpp"
+#include "klen/webhooks/store/history_store.hpp"
 
 #include <functional>
 #include <memory>
@@ -20,27 +22,45 @@ struct services {
     intake::intake* events = nullptr;
     intake::event_catalogue const* catalogue = nullptr;
     store::api_store* store = nullptr;
+    store::history_store* history = nullptr;
     signing::sealer const* seals = nullptr;
     egress::client_context_ptr egress;
-    std::function<void(webhook_id)> webhook_changed; ///< to the dispatcher
-    std::function<bool()> draining;                  ///< shutting down: not ready
-    std::function<bool()> alive;                     ///< for /readyz: threads answer and heartbeats are committed
-    std::function<bool()> live;                      ///< for /livez: threads answer, no dependency asked; may be empty
-    std::function<std::string()> metrics;            ///< Prometheus text
+    std::function<void(webhook_id)> webhook_changed;   ///< to the dispatcher
+    std::function<void(webhook_id)> deliveries_parked; ///< to the dispatcher: something waits for this webhook's lane
+    std::function<void()> job_begun;                   ///< a webhook_job waits for its first step
+    std::function<void()> catalogue_changed;           ///< read it again
+    std::function<void(store::api_key_row)> key_changed;
+    /// Where a URL leads now, asked of the name servers: nothing when that is allowed or cannot be told, else the
+    /// sentence that an attempt would be refused with. Resumes on the caller's executor, within a few seconds.
+    std::function<task<std::optional<std::string>>(egress::target)> judge_address;
+    std::function<task<dispatch::test_outcome>(dispatch::test_request)> send_test;
+    std::function<bool()> draining;       ///< shutting down: not ready
+    std::function<bool()> alive;          ///< for /readyz: threads answer and heartbeats are committed
+    std::function<bool()> live;           ///< for /livez: threads answer, no dependency asked; may be empty
+    std::function<std::string()> metrics; ///< Prometheus text
 };
 
-/// Routes under /api: webhooks, events, event types.
+/// Routes under /api: webhooks, events, deliveries, jobs, event types, keys.
 std::vector<route> api_routes(services const& with);
 /// /livez, /healthz, /readyz, /metrics.
 std::vector<route> operations_routes(services const& with);
 
-/// Keys in memory, kept up to date by `apply`. Thread-safe.
+/// How many calls a second a key may make that has no limit of its own; 0: any number.
+struct key_limits {
+    std::uint32_t account_key = 0;
+    std::uint32_t platform_key = 0;
+};
+
+/// Keys in memory, kept up to date by `apply`. Counts each key's calls (a token bucket that holds one second's calls)
+/// and remembers when it was last used. Thread-safe.
 class key_cache : public authenticator {
   public:
-    key_cache();
+    explicit key_cache(key_limits limits = {}, clock const& time = system_clock());
     ~key_cache() override;
     void apply(std::vector<store::api_key_row> const& changed);
     std::optional<caller> find(std::string_view key) const override;
+    /// Which keys were used since the last call, and when last: for `note_key_use`.
+    std::vector<std::pair<api_key_id, wall_time>> take_uses();
 
   private:
     struct impl;

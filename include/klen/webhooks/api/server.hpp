@@ -2,6 +2,7 @@
 
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/base/config.hpp"
+#include "klen/webhooks/base/ids.hpp"
 #include "klen/webhooks/base/result.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -28,6 +29,11 @@ struct request {
     std::vector<std::pair<std::string, std::string>> query;     ///< decoded, in order
     std::string body;
     std::string request_id;
+    std::string_view route;                     ///< its path as in the route table; outlives the request
+    std::optional<std::string> idempotency_key; ///< Idempotency-Key, as it was given
+    /// Id of what a creating call makes: fresh, or the first call's when this one repeats it.
+    uuid resource_id;
+    bool repeats = false; ///< a call with the same Idempotency-Key began before, and nobody knows how it ended
 
     /// The first of that name.
     std::optional<std::string_view> query_value(std::string_view name) const;
@@ -48,18 +54,23 @@ struct caller {
     std::string key_id;
     std::optional<std::string> account_id; ///< none: a platform key
     std::vector<std::string> permissions;
+    /// The key is over its limit of calls: answer 429, with this in Retry-After. Zero: it is not.
+    milliseconds retry_after{0};
 };
 
 /// Adding a call is adding a handler and a route.
 struct route {
     method verb{};
-    std::string path;       ///< "/api/v1/webhooks/{id}"
-    std::string permission; ///< "publish", "read", "manage_webhooks", "manage_keys"; empty: no key needed
+    std::string path;           ///< "/api/v1/webhooks/{id}"
+    std::string permission;     ///< "publish", "read", "manage_webhooks", "manage_keys"; empty: no key needed
+    bool platform_only = false; ///< an account's key gets 403
+    bool creates = false;       ///< heeds Idempotency-Key
     /// Runs on the connection's io thread. What it throws becomes a 500.
     std::function<task<response>(request, caller)> handle;
+    bool refuses = false; ///< is there to say why not: no Allow names it
 };
 
-/// Looks a key up: who is it? Thread-safe.
+/// Looks a key up: who is it? Counts the call. Thread-safe.
 class authenticator {
   public:
     virtual ~authenticator() = default;
@@ -70,6 +81,7 @@ struct server_stats {
     std::uint64_t connections = 0;         ///< open now
     std::uint64_t requests = 0;            ///< answered since the start
     std::uint64_t refused_connections = 0; ///< over `connections_max`, since the start
+    std::uint64_t body_bytes = 0;          ///< of bodies that are being read or worked on now
     std::map<int, std::uint64_t> responses_by_status;
 };
 
@@ -77,7 +89,8 @@ struct server_stats {
 /// framing, limits and authentication; nothing of what is behind the handlers.
 class server {
   public:
-    /// `contexts`: the io threads. Fails with one clear sentence when the address cannot be bound.
+    /// `contexts`: the io threads. Fails with one clear sentence when the address cannot be bound, or when the files of
+    /// the certificate or its key cannot be used.
     static result<std::unique_ptr<server>> create(std::vector<asio::io_context*> contexts, server_config config,
                                                   std::string address, std::uint16_t port, std::vector<route> routes,
                                                   authenticator const& keys);
@@ -91,6 +104,9 @@ class server {
     /// first context while all contexts run, and before the server is destroyed. A handler that is still waiting then
     /// may go on; its answer is dropped.
     virtual task<void> stop(steady_time until) = 0;
+    /// Reads the certificate and its key again, for connections that are made from now on; logs what came of it. Files
+    /// that cannot be used change nothing. Without TLS: nothing happens. Thread-safe.
+    virtual void reload_tls() = 0;
     virtual server_stats stats() const = 0;
 };
 

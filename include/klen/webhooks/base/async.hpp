@@ -127,17 +127,4 @@ class task_group {
     std::shared_ptr<impl> impl_;
 };
 
-/// True when this coroutine has been asked to end.
-inline task<bool> is_cancelled() {
-    auto state = co_await asio::this_coro::cancellation_state;
-    co_return state.cancelled() != asio::cancellation_type::none;
-}
-
-/// After this, cancellation no longer throws at `co_await`s of this coroutine: for clean-up after a cancellation
-/// (Boost 1.81 throws at the *next* co_await, `redirect_error` or not).
-inline task<void> shield_from_cancellation() {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    co_await asio::this_coro::throw_if_cancelled(false);
-}
-
 } // namespace klen::webhooks

@@ -81,6 +81,10 @@ class dispatcher : public store::lane_gate {
     /// Thread-safe.
     virtual void webhook_changed(webhook_id id) = 0;
 
+    /// How the webhooks did since the last call, from recorded outcomes only. On the coordinator's executor. At most
+    /// one entry a webhook.
+    virtual std::vector<store::health_record> take_health() = 0;
+
     /// Thread-safe.
     virtual dispatch_stats stats() const = 0;
     /// Thread-safe: heartbeats are committed and every shard answers.

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,9 @@ struct post_request {
     /// the result is a local_failure. Null: always true.
     std::function<bool()> const* may_send = nullptr;
 };
+
+/// The lines that the client writes in front of `post_request::headers`: Host and Content-Length, each with CRLF.
+std::string framing_lines(target const& to, std::size_t body_bytes);
 
 /// What dispatch sees of the network.
 class http_client {
@@ -49,6 +53,10 @@ struct client_stats {
 /// The real client of one io thread: resolver, guard, connection pool, TLS. All members on its executor.
 class net_client : public http_client {
   public:
+    /// Where `to` leads now: nothing when an attempt would be let through, or when that cannot be told until then
+    /// (name servers that do not answer say nothing about the address); else the message that an attempt would be
+    /// refused with. Nothing is connected to.
+    virtual task<std::optional<std::string>> judge_target(target to, steady_time until) = 0;
     /// Waits until nothing is under way, then closes idle connections. Idempotent.
     virtual task<void> stop() = 0;
     virtual client_stats stats() const = 0;

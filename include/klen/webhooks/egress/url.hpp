@@ -30,6 +30,7 @@ struct url_policy {
         allowed_ports;              ///< empty: every port but those of well-known services that are not the web's
     bool allow_local_names = false; ///< localhost, *.localhost, *.local, *.internal, single labels: only where loopback
                                     ///< or private ranges are allowed
+    bool any_port = false;          ///< only to read again what was judged before
 };
 
 /// Parses and judges (RFC 3986 through Boost.URL, IDNA 2008 through libidn2). The failure's message says what is wrong

@@ -30,4 +30,16 @@ struct catalogue_entry {
 /// The eleven types this service was made for, each with its sample: for the seed, `publish --sample` and the demo.
 std::span<catalogue_entry const> built_in_event_types();
 
+/// The types of events about webhooks themselves, which the service publishes to the operational account; in the
+/// catalogue as well. The samples' account is "platform".
+std::span<catalogue_entry const> operational_event_types();
+bool is_operational_type(std::string_view event_type);
+
+/// Sent by the test call only; in no catalogue.
+inline constexpr std::string_view test_event_type = "webhook.test";
+
+/// The payload of the sample of a type that is built in, operational or `test_event_type`: canonical JSON of an object.
+/// Nothing for others. Lives for ever.
+std::optional<std::string_view> sample_of(std::string_view event_type);
+
 } // namespace klen::webhooks::event

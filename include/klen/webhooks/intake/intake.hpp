@@ -18,6 +18,7 @@ namespace klen::webhooks::intake {
 /// On whose behalf something is published.
 struct publisher {
     std::optional<std::string> account_id; ///< the key's account; none: a platform key, the request names the account
+    bool is_service = false; ///< the daemon itself: may publish the operational types, which nobody else may
 };
 
 /// Why an event was refused: for the error body.
@@ -41,8 +42,8 @@ using publish_answer = std::variant<store::publish_receipt, refusal>;
 bool is_account_id(std::string_view text);
 inline constexpr std::string_view account_id_rule = "must be 1 to 128 characters of A-Z a-z 0-9 . _ : -";
 
-/// The catalogue as intake sees it: the built-in types until the first `replace`, then what the database says; the
-/// configuration's extra types always. Replaced as a whole when it changes. Thread-safe.
+/// The catalogue as intake sees it: the built-in and operational types until the first `replace`, then what the
+/// database says; the configuration's extra types always. Replaced as a whole when it changes. Thread-safe.
 class event_catalogue {
   public:
     explicit event_catalogue(std::vector<std::string> extra);
@@ -63,15 +64,17 @@ class intake {
   public:
     intake(intake_config config, store::event_writer& writer, event_catalogue const& catalogue);
 
-    /// One event as JSON text. Resumes on the caller's executor after the commit.
-    task<publish_answer> publish(publisher who, std::string json);
+    /// One event as JSON text. Resumes on the caller's executor after the commit. `default_id`: its `id` where the JSON
+    /// has none; `invalid` when it has another one.
+    task<publish_answer> publish(publisher who, std::string json, std::optional<std::string> default_id = {});
     /// An array of events: an answer for each, in order; refused as a whole when it is not an array, empty, or too
     /// long. All that can be accepted are submitted before any is awaited, so that they share a commit.
     task<std::variant<std::vector<publish_answer>, refusal>> publish_batch(publisher who, std::string json,
                                                                            std::size_t items_max);
 
     /// What would be handed to the store: the decision alone, without I/O.
-    std::variant<store::new_event, refusal> judge(publisher const& who, std::string_view json) const;
+    std::variant<store::new_event, refusal> judge(publisher const& who, std::string_view json,
+                                                  std::optional<std::string> const& default_id = {}) const;
 
   private:
     intake_config config_;

@@ -20,13 +20,14 @@ enum class error_class : std::uint8_t {
     address_not_allowed, ///< the name leads to an address that is refused
     connect_refused,
     connect_timeout,
-    connect_failure,    ///< unreachable network or host, or another error of connect
-    tls_failure,        ///< handshake or certificate; the message has OpenSSL's reason
-    connection_reset,   ///< closed or reset before a complete status line and headers came
-    malformed_response, ///< not HTTP/1.x, or headers over the limit
-    local_failure,      ///< this machine's fault (no descriptors, no memory): uses up no attempt
-    webhook_deleted,    ///< cancelled without a request: its webhook is gone
-    event_expired,      ///< cancelled without a request: its event is older than the retention
+    connect_failure,      ///< unreachable network or host, or another error of connect
+    tls_failure,          ///< handshake or certificate; the message has OpenSSL's reason
+    connection_reset,     ///< closed or reset before a complete status line and headers came
+    malformed_response,   ///< not HTTP/1.x, or headers over the limit
+    local_failure,        ///< this machine's fault (no descriptors, no memory): uses up no attempt
+    webhook_deleted,      ///< cancelled without a request: its webhook is gone
+    event_expired,        ///< cancelled without a request: its event is older than the retention
+    cancelled_by_request, ///< cancelled without a request: the customer asked for that
 };
 
 std::string_view to_string(error_class what);

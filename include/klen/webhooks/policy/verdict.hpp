@@ -37,10 +37,21 @@ struct verdict {
 /// and not nothing, because a machine without descriptors or memory needs time to recover.
 inline constexpr std::chrono::milliseconds local_failure_wait{5'000};
 
-/// The one place where an attempt's result becomes the delivery's next state. Pure. `attempt` is 1 for the first;
-/// `random` is uniform in [0, 1). A `local_failure` is always retried, after the last attempt as well: it does not
-/// count as an attempt, and whoever records it must not count it either.
-verdict decide(retry_policy const& policy, int attempt, attempt_result const& result, double random);
+/// Which attempt of its delivery is judged.
+struct attempt_place {
+    int scheduled = 1;             ///< the schedule's own number of it, 1 for the first; of a manual one: of the next
+    bool manual = false;           ///< asked for by hand: uses up nothing of the schedule
+    bool schedule_goes_on = false; ///< of a manual one: the schedule's next attempt is still to come
+};
+
+/// The one place where an attempt's result becomes the delivery's next state. Pure. `random` is uniform in [0, 1). A
+/// `local_failure` is always retried, after the last attempt as well: it does not count as an attempt, and whoever
+/// records it must not count it either (a manual one stays manual).
+///
+/// A manual attempt that fails changes nothing about the schedule: `retry` where that goes on, at the time it had
+/// before, which whoever records it knows (`wait` is the schedule's own and there for want of that time); `failed`
+/// where it is over.
+verdict decide(retry_policy const& policy, attempt_place which, attempt_result const& result, double random);
 
 /// `Retry-After` (RFC 9110 §10.2.3): seconds or an HTTP date, relative to `now`. Nothing when absent or unusable;
 /// a date in the past is zero.

@@ -52,7 +52,8 @@ class delivery_store {
   public:
     virtual ~delivery_store() = default;
 
-    /// A new instance id, with a first heartbeat. `name`: host and pid, for people.
+    /// A new instance id, with a first heartbeat. `name`: host and pid, for people. What this daemon's configuration
+    /// puts into request headers is kept with the id.
     virtual task<result<instance_id>> register_instance(std::string name) = 0;
     /// `lease_lost` when the others took this instance for dead: its leases are gone, it must register anew.
     virtual task<result<void>> heartbeat(instance_id self) = 0;

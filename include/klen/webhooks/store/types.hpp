@@ -5,6 +5,7 @@
 #include "klen/webhooks/base/result.hpp"
 #include "klen/webhooks/event/event.hpp"
 #include "klen/webhooks/policy/attempt_result.hpp"
+#include "klen/webhooks/policy/durations.hpp"
 #include "klen/webhooks/policy/verdict.hpp"
 
 #include <array>
@@ -41,6 +42,7 @@ struct webhook {
     bool enabled = true;
     std::string disabled_reason; ///< "requested", "gone", "failing"; empty when enabled
     std::optional<wall_time> disabled_at;
+    std::string disabled_note;              ///< why, in the words of whoever disabled it; often empty
     std::optional<wall_time> failing_since; ///< every attempt since then failed
     bool deleted = false;
     std::int64_t revision = 0; ///< grows with every change of this row or its secrets
@@ -55,9 +57,12 @@ struct api_key_row {
     std::string name;
     std::array<std::uint8_t, 32> hash{};
     std::string hint;
-    std::vector<std::string> permissions; ///< "publish", "read", "manage_webhooks", "manage_keys"
+    std::vector<std::string> permissions;       ///< "publish", "read", "manage_webhooks", "manage_keys"
+    std::optional<int> max_requests_per_second; ///< none: the configuration's limit
     bool revoked = false;
     wall_time created_at;
+    std::optional<wall_time> last_used_at; ///< to the minute or so
+    std::optional<wall_time> revoked_at;
 };
 
 /// An event on its way into the store.
@@ -81,6 +86,12 @@ struct claimed_delivery {
     std::string account_id;
     int attempts_made = 0;
     bool webhook_deleted = false;
+    int schedule_base = 0;         ///< attempts that do not count towards the schedule
+    bool manual = false;           ///< this attempt was asked for by hand
+    bool schedule_goes_on = false; ///< when the manual attempt fails, the schedule's next one is still to come
+
+    /// 1 for the schedule's first attempt.
+    int scheduled_attempt() const { return attempts_made - schedule_base + 1; }
 };
 
 /// One finished attempt, to be recorded together with the delivery's next state.
@@ -95,11 +106,17 @@ struct attempt_record {
     policy::attempt_result result;
     policy::verdict verdict;
     bool was_failing = false; ///< the lane believes that the webhook was failing before: a success clears that
+    std::string event_type;   ///< empty: the event was gone
+    bool manual = false;
+    std::int64_t signed_at = 0; ///< unix seconds in its headers; 0: nothing was sent
+    std::int64_t webhook_revision = 0;
 };
 
-/// State of one delivery, as told to the outside.
+/// State of one delivery, as told to the outside: pending (waits), delivering (an instance works on it), or what its
+/// last attempt decided.
 enum class delivery_status { pending, delivering, delivered, failed, cancelled };
 std::string_view to_string(delivery_status status);
+std::optional<delivery_status> parse_delivery_status(std::string_view text);
 
 struct attempt_row {
     int attempt = 0;
@@ -112,6 +129,11 @@ struct attempt_row {
     std::string response_headers;
     std::string response_body;
     std::string remote_address;
+    bool manual = false;
+    std::optional<wall_time> next_attempt_at; ///< as it was decided then
+    std::int64_t signed_at = 0;               ///< unix seconds in its headers; 0: nothing was sent
+    std::int64_t webhook_revision = 0;
+    instance_id instance;
 };
 
 struct delivery_row {
@@ -119,10 +141,13 @@ struct delivery_row {
     event_id event;
     webhook_id webhook;
     std::string account_id;
+    std::string event_type;
     delivery_status status{};
     int attempts_made = 0;
     std::optional<wall_time> next_attempt_at;
-    std::vector<attempt_row> attempts;
+    std::vector<attempt_row> attempts; ///< where the call says so
+    /// Of the last attempt, where the call does not give all of them.
+    std::optional<attempt_row> last_attempt;
 };
 
 struct event_row {
@@ -130,8 +155,81 @@ struct event_row {
     std::string account_id;
     std::string event_type;
     std::string body;
+    std::string traceparent;
     wall_time accepted_at;
     std::vector<delivery_row> deliveries; ///< with their attempts, without bodies of responses
+};
+
+/// What an attempt's request headers were made of, besides the attempt and its event.
+struct request_origin {
+    std::string url;
+    std::vector<std::pair<std::string, std::string>> headers; ///< the webhook's custom ones
+    std::string header_prefix;
+    std::string user_agent;
+    std::vector<sealed_secret> secrets; ///< those that signed, newest first
+};
+
+/// Of every `durations` below: see policy/durations.hpp.
+inline constexpr std::size_t duration_buckets = policy::duration_buckets;
+
+/// Attempts of one webhook within one flush, to be added to what is on record.
+struct health_record {
+    webhook_id webhook;
+    std::int64_t delivered = 0;
+    std::int64_t failed = 0;
+    std::array<std::int64_t, duration_buckets> durations{};
+    std::optional<wall_time> last_success_at;
+    std::optional<wall_time> last_failure_at;
+    policy::error_class last_failure{};
+    std::int64_t failures_since_success = 0; ///< at the end of what is told here
+    bool any_success = false;
+};
+
+/// Sums over a time.
+struct health_window {
+    std::int64_t delivered = 0;
+    std::int64_t failed = 0;
+    std::array<std::int64_t, duration_buckets> durations{};
+};
+
+struct webhook_health {
+    std::uint64_t pending = 0; ///< deliveries in the queue; counted up to `pending_counted_max`
+    std::optional<wall_time> last_success_at;
+    std::optional<wall_time> last_failure_at;
+    std::string last_failure_class;
+    std::int64_t consecutive_failures = 0;
+    health_window hour;
+    health_window day;
+};
+inline constexpr std::uint64_t pending_counted_max = 10'000;
+
+enum class job_kind { recover, cancel };
+std::string_view to_string(job_kind kind);
+
+/// Work over many deliveries of one webhook.
+struct webhook_job {
+    job_id id;
+    webhook_id webhook;
+    std::string account_id;
+    job_kind kind{};
+    std::optional<wall_time> since;
+    wall_time until;
+    bool never_attempted = false;
+    std::string state = "running"; ///< running, done, stopped
+    std::string message;
+    std::uint64_t examined = 0;
+    std::uint64_t changed = 0;
+    wall_time created_at;
+    wall_time updated_at;
+    std::optional<wall_time> finished_at;
+};
+
+/// An event about a webhook itself, waiting to be published.
+struct operational_event {
+    std::string outbox_id; ///< its idempotency key
+    std::string event_type;
+    std::string payload; ///< a JSON object as text
+    wall_time created_at;
 };
 
 } // namespace klen::webhooks::store

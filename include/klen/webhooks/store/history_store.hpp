@@ -1,0 +1,117 @@
+#pragma once
+
+#include "klen/webhooks/base/async.hpp"
+#include "klen/webhooks/store/connection.hpp"
+#include "klen/webhooks/store/types.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace klen::webhooks::store {
+
+/// Which deliveries a list shows, newest first. Empty members do not filter.
+struct delivery_filter {
+    std::vector<delivery_status> status{}; ///< any of these
+    std::string event_type{};
+    std::optional<policy::error_class> error{}; ///< with at least one attempt that ended so
+    std::optional<wall_time> since{};           ///< accepted then or later
+    std::optional<wall_time> until{};           ///< accepted before
+    std::optional<delivery_id> after{};         ///< the cursor: what comes after this one in the list
+    std::uint32_t limit = 50;
+};
+
+struct event_filter {
+    std::string event_type{};
+    std::optional<wall_time> since{};
+    std::optional<wall_time> until{};
+    std::optional<event_id> after{};
+    std::uint32_t limit = 50;
+};
+
+/// A part of a list that grows without end.
+template <class T>
+struct slice_of {
+    std::vector<T> items;
+    bool more = false; ///< there is more after the last one
+};
+
+/// A delivery with everything that is known of it.
+struct delivery_details {
+    delivery_row delivery;          ///< with all attempts, response bodies included
+    std::optional<event_row> event; ///< without its deliveries; none: past its retention
+    /// One for each attempt, in their order: what its request headers were made of. None: nothing was sent, or it is
+    /// not known any more.
+    std::vector<std::optional<request_origin>> origins;
+};
+
+struct recover_request {
+    job_id id{};
+    std::optional<wall_time> since{};
+    wall_time until{};
+    bool never_attempted = false;
+};
+
+/// Deliveries, attempts and events as the API shows them, and what it can have done with them. Tasks resume on the
+/// caller's executor. Every call touches the given account's rows only; another's id is `not_found`. Lists walk along
+/// an index for each of their filters, so they cost the same whatever else is on record.
+class history_store {
+  public:
+    virtual ~history_store() = default;
+
+    /// Deliveries of one webhook, without attempts but with the last one. A delivery that is added meanwhile is newer
+    /// than the cursor, so the next slice neither repeats nor misses one.
+    virtual task<result<slice_of<delivery_row>>> list_deliveries(std::string account_id, webhook_id webhook,
+                                                                 delivery_filter filter) = 0;
+    virtual task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id) = 0;
+    /// Events without bodies and deliveries.
+    virtual task<result<slice_of<event_row>>> list_events(std::string account_id, event_filter filter) = 0;
+    /// The event and its deliveries with their attempts.
+    virtual task<result<event_row>> show_event(std::string account_id, event_id id) = 0;
+    /// The event's deliveries alone, filtered by status and error; by id, ascending.
+    virtual task<result<std::vector<delivery_row>>> event_deliveries(std::string account_id, event_id id,
+                                                                     delivery_filter filter) = 0;
+
+    /// Sends a delivery once more, as soon as its lane has room. A finished one gets one attempt. One that waits for
+    /// its schedule's next attempt gets an extra one; when that fails the schedule goes on as if nothing had been; when
+    /// it succeeds the delivery is delivered. Returns it as it is now. `conflict`: an attempt is under way, or its
+    /// webhook is disabled or deleted; `not_found` when its event is past its retention as well.
+    virtual task<result<delivery_row>> resend(std::string account_id, delivery_id id) = 0;
+    /// Takes a waiting delivery out of the queue, with a row in attempts that says so. `conflict`: an attempt is under
+    /// way, or it is finished.
+    virtual task<result<delivery_row>> cancel(std::string account_id, delivery_id id) = 0;
+
+    /// Begins a job (repeated with the same id it changes nothing). Recover: every delivery of the webhook that failed
+    /// and whose event was accepted in the time given starts its schedule anew; with `never_attempted` events of that
+    /// time that match its subscription now and of which it never had a delivery get one. What is pending is left
+    /// alone, so a second job finds nothing to do. `conflict`: the webhook is disabled. Cancel: takes out of the queue
+    /// what waits.
+    virtual task<result<webhook_job>> begin_recover(std::string account_id, webhook_id webhook,
+                                                    recover_request what) = 0;
+    virtual task<result<webhook_job>> begin_cancel(std::string account_id, webhook_id webhook, job_id id) = 0;
+    virtual task<result<webhook_job>> show_job(std::string account_id, job_id id) = 0;
+    /// The newest jobs of a webhook.
+    virtual task<result<std::vector<webhook_job>>> list_jobs(std::string account_id, webhook_id webhook,
+                                                             std::uint32_t limit) = 0;
+    /// One short step of the job whose last step is the longest ago and that no other instance is at, in one
+    /// transaction. None: nothing to do now.
+    struct job_step {
+        webhook_job job;     ///< as it is now
+        bool parked = false; ///< deliveries of its webhook were put into the queue: tell dispatch
+    };
+    virtual task<result<std::optional<job_step>>> step_job(std::uint32_t deliveries_max) = 0;
+
+    /// What is shown with a webhook.
+    virtual task<result<webhook_health>> health(std::string account_id, webhook_id webhook) = 0;
+    virtual task<result<void>> add_health(std::vector<health_record> records) = 0;
+
+    /// The oldest events that wait to be published; `forget_operational` when they are.
+    virtual task<result<std::vector<operational_event>>> operational_events(std::uint32_t limit) = 0;
+    virtual task<result<void>> forget_operational(std::vector<std::string> outbox_ids) = 0;
+};
+
+/// With connections of its own: a slow list keeps no webhook call waiting.
+std::unique_ptr<history_store> make_history_store(connection_options const& options, std::uint32_t connections);
+
+} // namespace klen::webhooks::store

@@ -1,0 +1,143 @@
+#include "app/command_tree.hpp"
+
+#include "klen/webhooks/app/application.hpp"
+
+#include <cstdlib>
+
+namespace klen::webhooks::app {
+
+namespace {
+
+constexpr char const* exit_codes = "Exit codes: 0 done; 1 refused or failed; 2 the command line is wrong; "
+                                   "3 the configuration is wrong;\n"
+                                   "            4 the database, a port or the daemon cannot be reached.";
+
+constexpr char const* daemon_options = "The daemon";
+constexpr char const* list_options = "The list";
+
+std::string refuse_empty(std::string const& text) { return text.empty() ? "must not be empty" : ""; }
+
+} // namespace
+
+command_tree::command_tree()
+    : app_("klen-webhooks: delivers webhooks from one binary and one PostgreSQL", "klen-webhooks") {
+    read_environment();
+    app_.require_subcommand(1);
+    app_.footer(exit_codes);
+    app_.set_help_all_flag("--help-all", "Help for all commands");
+}
+
+/// Values that options start from. Not CLI11's envname: that writes the variable of every subcommand, chosen or not,
+/// after the options were read, and so takes the environment's word over the command line's.
+void command_tree::read_environment() {
+    auto const take = [](char const* name, std::string& into) {
+        if (char const* value = std::getenv(name); value != nullptr && *value != '\0')
+            into = value;
+    };
+    take("KLEN_WEBHOOKS_CONFIG", common_.config.file);
+    take("KLEN_WEBHOOKS_URL", common_.api.url);
+    take("KLEN_WEBHOOKS_KEY", common_.api.key);
+}
+
+CLI::App* command_tree::command(CLI::App& parent, std::string const& name, std::string const& what,
+                                std::function<int()> run) {
+    auto* const sub = parent.add_subcommand(name, what);
+    sub->footer(exit_codes);
+    sub->callback([this, run = std::move(run)] { chosen_ = run; });
+    return sub;
+}
+
+CLI::App* command_tree::group(std::string const& name, std::string const& what) {
+    auto* const sub = app_.add_subcommand(name, what);
+    sub->require_subcommand(1);
+    sub->footer(exit_codes);
+    return sub;
+}
+
+void command_tree::footer(CLI::App* to, std::string const& text) { to->footer(text + "\n\n" + exit_codes); }
+
+void command_tree::add_config(CLI::App* to) {
+    file(to->add_option("-c,--config", common_.config.file, "Configuration file (TOML); or KLEN_WEBHOOKS_CONFIG"));
+}
+
+void command_tree::add_api(CLI::App* to, bool account) {
+    auto& api = common_.api;
+    to->add_option("--url", api.url, "Where the daemon's API is; or KLEN_WEBHOOKS_URL")
+        ->capture_default_str()
+        ->group(daemon_options);
+    to->add_option("--key", api.key, "API key (better: --key-file, or KLEN_WEBHOOKS_KEY)")->group(daemon_options);
+    file(to->add_option("--key-file", api.key_file, "File that holds the API key; wins over --key"))
+        ->group(daemon_options);
+    if (account)
+        to->add_option("--account", api.account, "Account to act for; needed with a platform key")
+            ->group(daemon_options);
+    to->add_option("--timeout", api.timeout, "How long a call may take, like 10s")
+        ->capture_default_str()
+        ->group(daemon_options);
+    to->add_flag("--json", api.json, "Print the answer as it came");
+}
+
+void command_tree::add_idempotency_key(CLI::App* to) {
+    to->add_option("--idempotency-key", common_.api.idempotency_key,
+                   "Of your choice: repeated with the same one, the call is carried out once and answered the same");
+}
+
+void command_tree::add_paging(CLI::App* to, paged how) {
+    auto& paging = common_.paging;
+    constexpr std::uint32_t limit_max = 200;
+    constexpr std::uint32_t page_max = 1'000'000'000;
+    to->add_option("--limit", paging.limit, "How many at once, up to 200")
+        ->check(CLI::Range(1U, limit_max))
+        ->option_text("N")
+        ->group(list_options);
+    if (how == paged::not_at_all)
+        return;
+    auto* const all = to->add_flag("--all", paging.all, "All of them, call after call; with --json an object a line")
+                          ->group(list_options);
+    auto* const place =
+        how == paged::by_page
+            ? to->add_option("--page", paging.page, "Page, from 1")->check(CLI::Range(1U, page_max))->option_text("N")
+            : to->add_option("--cursor", paging.cursor, "Where to go on: what the list before ended with");
+    place->group(list_options);
+    if (how == paged::by_page)
+        all->excludes(place);
+}
+
+CLI::Option* command_tree::add_id(CLI::App* to, std::string const& name, std::string& into, std::string const& what) {
+    return to->add_option(name, into, what)->required()->check(CLI::Validator(refuse_empty, ""));
+}
+
+CLI::Option* command_tree::repeated(CLI::Option* option) { return option->allow_extra_args(false); }
+
+CLI::Option* command_tree::one_of(CLI::Option* option, std::vector<std::string> values) {
+    option->check(CLI::IsMember(values));
+    return hint(option, std::move(values));
+}
+
+CLI::Option* command_tree::hint(CLI::Option* option, std::vector<std::string> values) {
+    values_[option] = std::move(values);
+    return option;
+}
+
+CLI::Option* command_tree::file(CLI::Option* option) {
+    files_.insert(option);
+    return option->type_name("FILE");
+}
+
+std::vector<std::string> const& command_tree::values_of(CLI::Option const* option) const {
+    static std::vector<std::string> const none;
+    auto const found = values_.find(option);
+    return found == values_.end() ? none : found->second;
+}
+
+int command_tree::run(int argc, char** argv) {
+    try {
+        app_.parse(argc, argv);
+    } catch (CLI::ParseError const& e) {
+        // Help is an "error" of code 0; every other one is the user's.
+        return app_.exit(e) == 0 ? exit_ok : exit_usage;
+    }
+    return chosen_();
+}
+
+} // namespace klen::webhooks::app

@@ -1,0 +1,124 @@
+// What operators find in the log about a request.
+#include "api/raw_client.hpp"
+#include "api/running_server.hpp"
+
+#include "klen/webhooks/base/log.hpp"
+
+#include <boost/json.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace klen::webhooks {
+namespace {
+
+using namespace testing_support;
+using testing::HasSubstr;
+using testing::Not;
+
+struct server_log : ::testing::Test {
+    server_log() {
+        file = (std::filesystem::temp_directory_path() / "klen-log-XXXXXX").string();
+        ::close(::mkstemp(file.data()));
+        log::start({.min = log::level::debug, .as = log::format::json, .file = file});
+    }
+    ~server_log() override {
+        log::start({}); // to stderr again
+        std::filesystem::remove(file);
+    }
+
+    std::string text() const {
+        log::flush();
+        std::ifstream in(file);
+        return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    }
+    /// The line about that request, whose status and id the client saw.
+    boost::json::object line_of(raw_response const& seen) const {
+        auto const id = seen.header("X-Request-ID").value_or("none");
+        std::istringstream lines(text());
+        for (std::string line; std::getline(lines, line);) {
+            auto parsed = boost::json::parse(line).as_object();
+            if (auto const* found = parsed.if_contains("request_id"); found != nullptr && found->as_string() == id)
+                return parsed;
+        }
+        ADD_FAILURE() << "no line with request_id " << id;
+        return {};
+    }
+
+    std::string file;
+};
+
+std::string member(boost::json::object const& line, char const* name) {
+    auto const* found = line.if_contains(name);
+    return found == nullptr ? "none" : boost::json::serialize(*found);
+}
+
+TEST_F(server_log, a_request_is_one_line_with_these_fields) {
+    auto routes = sample_routes();
+    routes[3].permission = "read"; // GET /things/{id}
+    running_server server(std::move(routes));
+    server.keys.known["secret-key"] = {.key_id = "k-1", .account_id = "acme", .permissions = {"read"}};
+    raw_client client(server.port());
+    auto const got = client.exchange("GET /things/7?q=secret-query HTTP/1.1\r\nHost: a\r\nX-API-Key: secret-key\r\n"
+                                     "X-Request-ID: given-1\r\n\r\n");
+    ASSERT_EQ(got.header("X-Request-ID"), "given-1");
+    auto const line = line_of(got);
+    EXPECT_EQ(member(line, "message"), "\"request answered\"");
+    EXPECT_EQ(member(line, "http.request.method"), "\"GET\"");
+    EXPECT_EQ(member(line, "http.route"), "\"/things/{id}\"");
+    EXPECT_EQ(member(line, "http.response.status_code"), "200");
+    EXPECT_EQ(member(line, "key_id"), "\"k-1\"");
+    EXPECT_EQ(member(line, "account_id"), "\"acme\"");
+    EXPECT_GT(line.at("event.duration").to_number<std::int64_t>(), 0);
+    EXPECT_THAT(text(), Not(HasSubstr("secret")));
+}
+
+TEST_F(server_log, every_answer_is_found_by_its_id) {
+    auto config = running_server::quick_limits();
+    config.header_timeout = milliseconds(100);
+    running_server server(sample_routes(), config);
+    std::string const start = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    for (auto const& [request, status] : {
+             std::pair<std::string, int>{"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+             {"nonsense\r\n\r\n", 400},
+             {"GET /\n", 400},
+             {start + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+             {"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+             {"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+             {"PUT /hello HTTP/1.1\r\nHost: a\r\n\r\n", 405},
+             {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204},
+             {"GET /hel", 408},
+             {start + "Content-Length: 999999\r\n\r\n", 413},
+             {start + "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 415},
+             {start + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", 400},
+             {start + "Expect: a-pony\r\n\r\n", 417},
+             {"GET /" + std::string(2000, 'x'), 431},
+             {"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", 500},
+         }) {
+        raw_client client(server.port());
+        auto const got = client.exchange(request);
+        EXPECT_EQ(got.status, status) << request;
+        EXPECT_TRUE(got.header("X-Request-ID")) << request;
+        auto const line = line_of(got);
+        if (status != 500) { // that one has a line about its handler before
+            EXPECT_EQ(member(line, "http.response.status_code"), std::to_string(status)) << request;
+        }
+    }
+}
+
+TEST_F(server_log, a_connection_that_was_turned_away_is_found_too) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 1;
+    running_server server(sample_routes(), config);
+    raw_client first(server.port());
+    EXPECT_EQ(first.exchange("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+    raw_client second(server.port());
+    auto const got = second.receive();
+    EXPECT_EQ(got.status, 503);
+    EXPECT_THAT(member(line_of(got), "message"), HasSubstr("too many are open"));
+}
+
+} // namespace
+} // namespace klen::webhooks

@@ -1,0 +1,250 @@
+// The work beside the deliveries, on a real database and a thread of its own; only dispatch is played.
+#include "app/background.hpp"
+
+#include "app/blocking.hpp"
+#include "app/io_threads.hpp"
+#include "store/store_support.hpp"
+#include "store/unix_proxy.hpp"
+
+#include "klen/webhooks/base/settings.hpp"
+#include "klen/webhooks/signing/api_key.hpp"
+
+#include <gtest/gtest.h>
+
+namespace klen::webhooks::app {
+namespace {
+
+using namespace test;
+
+class played_dispatcher final : public dispatch::dispatcher {
+  public:
+    task<result<void>> start() override { co_return result<void>{}; }
+    task<void> stop() override { co_return; }
+    void webhook_changed(webhook_id) override {}
+    dispatch::dispatch_stats stats() const override { return {}; }
+    bool healthy() const override { return true; }
+    grant current_grant() override { return {}; }
+    void take(instance_id, std::vector<store::claimed_delivery>) override {}
+
+    void note_parked(std::vector<webhook_id> webhooks) override {
+        std::lock_guard lock(mutex_);
+        parked_.insert(parked_.end(), webhooks.begin(), webhooks.end());
+    }
+    std::vector<store::health_record> take_health() override {
+        std::lock_guard lock(mutex_);
+        return std::exchange(health_, {});
+    }
+
+    void happened(store::health_record what) {
+        std::lock_guard lock(mutex_);
+        health_.push_back(std::move(what));
+    }
+    bool taken() {
+        std::lock_guard lock(mutex_);
+        return health_.empty();
+    }
+    std::vector<webhook_id> parked() {
+        std::lock_guard lock(mutex_);
+        return parked_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<store::health_record> health_;
+    std::vector<webhook_id> parked_;
+};
+
+class background_test : public testing::Test {
+  protected:
+    background_test() {
+        times.watch = times.catalogue = times.maintenance = hours(1);
+        times.jobs = times.operational = times.key_use = times.health = hours(1);
+        times.events_kept = hours(240);
+        times.idempotency_window = hours(24);
+        thread.start();
+    }
+    ~background_test() override {
+        stop();
+        writer->stop();
+        thread.stop();
+    }
+
+    background& work() {
+        if (!work_) {
+            background_parts const parts{store.get(), history.get(), &dispatcher, &keys, &catalogue, &events};
+            work_ = std::make_unique<background>(thread.at(0), parts, times, "platform");
+            asio::post(thread.at(0), [this] { work_->start(); });
+        }
+        return *work_;
+    }
+    void stop() {
+        if (work_)
+            wait_for<void>(thread.at(0), [this] { return work_->stop(); });
+    }
+    void write_rest(milliseconds bound = seconds(5)) {
+        wait_for<void>(thread.at(0), [this, bound] { return work_->write_rest(bound); });
+    }
+    store::health_record success_of(webhook_id hook) {
+        store::health_record out;
+        out.webhook = hook;
+        out.delivered = 1;
+        out.durations[4] = 1;
+        out.last_success_at = std::chrono::system_clock::now();
+        out.any_success = true;
+        return out;
+    }
+    std::int64_t delivered(webhook_id hook) {
+        return db.number("SELECT coalesce(sum(delivered), 0) FROM webhook_statistics WHERE webhook_id = '" +
+                         hook.text() + "'");
+    }
+
+    test_database db;
+    unix_proxy proxy{db.url()};
+    store::connection_options through_proxy = [this] {
+        auto out = db.options();
+        out.url = proxy.url();
+        return out;
+    }();
+    config settings = default_config();
+    background_times times;
+    intake::event_catalogue catalogue{{}};
+    api::key_cache keys;
+    fake_gate gate;
+    played_dispatcher dispatcher;
+    std::unique_ptr<store::api_store> store = store::make_api_store(db.options(), 1);
+    std::unique_ptr<store::history_store> history = store::make_history_store(through_proxy, 1);
+    std::unique_ptr<store::event_writer> writer = store::event_writer::create(db.options(), settings.intake, gate);
+    intake::intake events{settings.intake, *writer, catalogue};
+    io_threads thread{"background", 1};
+
+  private:
+    std::unique_ptr<background> work_;
+};
+
+/// A delivery that failed for good, as the database has it.
+void add_failed(test_database& db, webhook_id hook) {
+    auto const event = make_id<event_id>().text();
+    db.query("INSERT INTO events (event_id, account_id, event_type, body) VALUES ('" + event +
+             "', 'a', 'call.ended', '{}')");
+    db.query("INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, next_attempt_at)"
+             " VALUES (delivery_id_of('" +
+             event + "'), '" + event + "', '" + hook.text() + "', 'a', 'call.ended', clock_timestamp())");
+}
+
+TEST_F(background_test, a_job_that_was_just_begun_is_worked_at_without_waiting) {
+    auto const hook = add_webhook(db, "a", {"*"});
+    add_failed(db, hook);
+    auto queue = store::make_delivery_store(db.options(), settings.delivery);
+    auto const me = run(queue->register_instance("test")).value();
+    auto const claimed = run(queue->claim_due({me, 1, {}})).value().deliveries.at(0);
+    store::attempt_record failed;
+    failed.delivery = claimed.id;
+    failed.event = claimed.event_of;
+    failed.webhook = claimed.webhook;
+    failed.account_id = claimed.account_id;
+    failed.attempt = 1;
+    failed.started = failed.ended = std::chrono::steady_clock::now();
+    failed.result.error = policy::error_class::http_status;
+    failed.result.status = 500;
+    failed.verdict.what = policy::decision::failed;
+    failed.event_type = "call.ended";
+    run(queue->record(me, {failed})).value();
+
+    auto& it = work();
+    store::recover_request const since_ever{make_id<job_id>(), wall_time(), std::chrono::system_clock::now(), false};
+    run(history->begin_recover("a", hook, since_ever)).value();
+    it.job_begun();
+    EXPECT_TRUE(eventually([&] { return db.value("SELECT state FROM webhook_jobs") == "done"; }));
+    EXPECT_TRUE(eventually([&] { return dispatcher.parked() == std::vector{hook}; })) << "dispatch was told";
+    EXPECT_EQ(db.number("SELECT count(*) FROM deliveries WHERE parked"), 1);
+    EXPECT_GE(it.stats().job_steps, 1U);
+    EXPECT_TRUE(eventually([&] { return !it.stats().job_under_way; }));
+}
+
+TEST_F(background_test, jobs_of_another_daemon_are_found_by_themselves) {
+    times.jobs = milliseconds(20);
+    auto const hook = add_webhook(db, "a", {"*"});
+    run(history->begin_cancel("a", hook, make_id<job_id>())).value();
+    work();
+    EXPECT_TRUE(eventually([&] { return db.value("SELECT state FROM webhook_jobs") == "done"; }));
+}
+
+TEST_F(background_test, health_is_written_at_its_interval) {
+    times.health = milliseconds(20);
+    auto const hook = add_webhook(db, "a", {"*"});
+    work();
+    dispatcher.happened(success_of(hook));
+    EXPECT_TRUE(eventually([&] { return delivered(hook) == 1; }));
+    dispatcher.happened(success_of(hook));
+    EXPECT_TRUE(eventually([&] { return delivered(hook) == 2; }));
+}
+
+TEST_F(background_test, health_that_cannot_be_written_is_kept_until_it_can) {
+    times.health = milliseconds(20);
+    auto const hook = add_webhook(db, "a", {"*"});
+    proxy.refuse();
+    work();
+    for (int i = 0; i < 3; ++i) {
+        dispatcher.happened(success_of(hook));
+        EXPECT_TRUE(eventually([&] { return dispatcher.taken(); }));
+    }
+    EXPECT_EQ(delivered(hook), 0);
+    proxy.admit();
+    EXPECT_TRUE(eventually([&] { return delivered(hook) == 3; }));
+}
+
+TEST_F(background_test, what_is_known_at_the_end_is_written_after_the_stop) {
+    auto const hook = add_webhook(db, "a", {"*"});
+    work();
+    stop();
+    dispatcher.happened(success_of(hook));
+    write_rest();
+    EXPECT_EQ(delivered(hook), 1);
+}
+
+TEST_F(background_test, the_end_does_not_wait_for_a_database_that_is_away) {
+    auto const hook = add_webhook(db, "a", {"*"});
+    work();
+    stop();
+    proxy.refuse();
+    dispatcher.happened(success_of(hook));
+    auto const begun = std::chrono::steady_clock::now();
+    write_rest(milliseconds(200));
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(5));
+}
+
+TEST_F(background_test, operational_events_are_published) {
+    times.operational = milliseconds(20);
+    db.query("INSERT INTO operational_outbox (event_type, payload) SELECT 'webhook.failing', '{\"webhook\":{}}'"
+             " FROM generate_series(1, 250)");
+    auto& it = work();
+    EXPECT_TRUE(eventually([&] { return db.number("SELECT count(*) FROM operational_outbox") == 0; }));
+    EXPECT_EQ(db.number("SELECT count(*) FROM events WHERE account_id = 'platform'"), 250);
+    EXPECT_TRUE(eventually([&] { return it.stats().operational_published == 250; }));
+}
+
+TEST_F(background_test, a_new_event_type_is_known_as_soon_as_it_is_asked_for) {
+    auto& it = work();
+    db.query("INSERT INTO event_types (event_type, description) VALUES ('order.paid', '')");
+    EXPECT_FALSE(catalogue.knows("order.paid"));
+    it.catalogue_changed();
+    EXPECT_TRUE(eventually([&] { return catalogue.knows("order.paid"); }));
+}
+
+TEST_F(background_test, the_use_of_a_key_is_written) {
+    times.key_use = milliseconds(20);
+    auto const made = signing::api_key::generate();
+    store::api_key_row row;
+    row.id = make_id<api_key_id>();
+    row.name = "k";
+    row.hash = made.hash;
+    row.permissions = {"read"};
+    keys.apply({run(store->create_api_key(row)).value()});
+    work();
+    EXPECT_TRUE(keys.find(made.text).has_value());
+    EXPECT_TRUE(
+        eventually([&] { return db.number("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL") == 1; }));
+}
+
+} // namespace
+} // namespace klen::webhooks::app

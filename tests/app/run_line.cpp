@@ -1,0 +1,24 @@
+#include "app/run_line.hpp"
+
+#include "klen/webhooks/app/application.hpp"
+
+#include <gtest/gtest.h>
+
+namespace klen::webhooks::app {
+
+outcome run_line(std::vector<std::string> words) {
+    words.insert(words.begin(), "klen-webhooks");
+    std::vector<char*> arguments;
+    arguments.reserve(words.size());
+    for (auto& word : words)
+        arguments.push_back(word.data());
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    outcome result;
+    result.code = run(static_cast<int>(arguments.size()), arguments.data());
+    result.out = testing::internal::GetCapturedStdout();
+    result.err = testing::internal::GetCapturedStderr();
+    return result;
+}
+
+} // namespace klen::webhooks::app
