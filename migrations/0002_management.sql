@@ -243,37 +243,3 @@ COMMENT ON COLUMN idempotent_calls.key_id IS 'Which master key sealed it.';
 COMMENT ON COLUMN idempotent_calls.begun_at IS 'When somebody last began to carry it out: after a minute without an answer, a repeat may try again.';
 COMMENT ON COLUMN idempotent_calls.created_at IS 'When it was first asked for.';
 CREATE INDEX idempotent_calls_created ON idempotent_calls (created_at);
-
--- Partitions ------------------------------------------------------------------------------------------------------------
-
-CREATE OR REPLACE FUNCTION drop_partitions(kept interval) RETURNS SETOF text
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    child text;
-    removed bigint;
-    oldest timestamptz := date_trunc('day', now() - kept, 'UTC');
-BEGIN
-    FOR child IN
-        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent IN ('events'::regclass, 'attempts'::regclass) AND c.relname ~ '_\d{8}$'
-          AND right(c.relname, 8) < to_char(oldest AT TIME ZONE 'UTC', 'YYYYMMDD')
-        ORDER BY c.relname
-    LOOP
-        EXECUTE format('DROP TABLE %I', child);
-        RETURN NEXT 'dropped ' || child;
-    END LOOP;
-    -- The default partitions are never dropped: usually empty, so row by row is good enough.
-    DELETE FROM events_default WHERE event_id < uuid_v7_floor(oldest);
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of events_default'; END IF;
-    DELETE FROM attempts_default WHERE delivery_id < uuid_v7_floor(oldest);
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of attempts_default'; END IF;
-    -- A daemon that has been dead for longer than that made none of the attempts that are left.
-    UPDATE senders SET seen_at = now() WHERE instance_id IN (SELECT instance_id FROM instances);
-    DELETE FROM senders WHERE seen_at < oldest;
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of senders'; END IF;
-END $$;
-COMMENT ON FUNCTION drop_partitions(interval) IS 'Drops the partitions whose whole day is older than that, and what only they referred to; returns what it dropped.';

@@ -354,7 +354,8 @@ std::optional<response> connection::authorize() const {
 std::optional<response> connection::take_idempotency_key() {
     if (now_.what.verb != method::post)
         return std::nullopt;
-    now_.what.resource_id = make_uuid_v7();
+    if (now_.where.handler->creates)
+        now_.what.resource_id = make_uuid_v7();
     auto const given = now_.head.find("Idempotency-Key");
     if (!given)
         return std::nullopt;

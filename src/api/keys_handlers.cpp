@@ -1,6 +1,7 @@
 #include "errors.hpp"
 #include "json_input.hpp"
 #include "json_writer.hpp"
+#include "key_json.hpp"
 #include "request_scope.hpp"
 #include "routes.hpp"
 
@@ -19,19 +20,6 @@ constexpr int rate_max = 1'000'000;
 
 bool has(std::vector<std::string> const& permissions, std::string_view one) {
     return std::ranges::find(permissions, one) != permissions.end();
-}
-
-void write_key(json_writer& out, store::api_key_row const& k) {
-    out.member("id", k.id.text())
-        .member("name", k.name)
-        .member("hint", k.hint)
-        .member("account_id", k.account_id)
-        .member("platform", !k.account_id)
-        .member("permissions", k.permissions)
-        .member("max_requests_per_second", k.max_requests_per_second)
-        .member("created_at", k.created_at)
-        .member("last_used_at", k.last_used_at)
-        .member("revoked_at", k.revoked_at);
 }
 
 response key_response(store::api_key_row const& k) {

@@ -262,12 +262,12 @@ result<bool> make_data(std::string const& bin, std::string const& dir, server_us
 
 /// We hold the folder's lock, so whoever still serves this data was left behind by a killed daemon. It may be on its
 /// way down already (the kernel told it of its parent's death).
-result<void> end_left_over(std::string const& data, milliseconds stop_timeout) {
+result<void> end_left_over(std::string const& data, server_user const& user, milliseconds stop_timeout) {
     auto const pid_file = data + "/postmaster.pid";
     auto const started = std::chrono::steady_clock::now();
     int sent = 0;
     for (;;) {
-        auto const left = processes_in(data);
+        auto const left = processes_in(data, user);
         if (left.empty())
             break;
         auto const waited = std::chrono::steady_clock::now() - started;
@@ -348,7 +348,7 @@ result<void> server::bring_up() {
     first_start_ = *made;
     if (auto owned = make_folder(data, 0700, &*user); !owned)
         return owned;
-    if (auto ended = end_left_over(data, options_.stop_timeout); !ended)
+    if (auto ended = end_left_over(data, *user, options_.stop_timeout); !ended)
         return ended;
     auto socket_dir = make_socket_folder(options_.dir, *user);
     if (!socket_dir)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -242,11 +243,41 @@ bool server_process::wait(milliseconds time) {
     return changed_.wait_for(lock, time, [&] { return ended_; });
 }
 
-std::vector<pid_t> processes_in(std::string const& dir) {
+namespace {
+
+/// The calling thread looks at /proc as that user. A container's root has no CAP_SYS_PTRACE: it may not see where the
+/// processes of others stand, but the kernel judges by the thread's file system ids (proc(5), ptrace(2): FSCREDS).
+class seeing_as {
+  public:
+    explicit seeing_as(server_user const& user) : drop_(user.drop) {
+        if (drop_) {
+            gid_ = static_cast<gid_t>(setfsgid(user.gid));
+            uid_ = static_cast<uid_t>(setfsuid(user.uid)); // last: it gives up the right to change them
+        }
+    }
+    ~seeing_as() {
+        if (drop_) {
+            setfsuid(uid_);
+            setfsgid(gid_);
+        }
+    }
+    seeing_as(seeing_as const&) = delete;
+    seeing_as& operator=(seeing_as const&) = delete;
+
+  private:
+    bool drop_;
+    uid_t uid_ = 0;
+    gid_t gid_ = 0;
+};
+
+} // namespace
+
+std::vector<pid_t> processes_in(std::string const& dir, server_user const& user) {
     std::vector<pid_t> out;
     struct stat wanted {};
     if (stat(dir.c_str(), &wanted) != 0)
         return out;
+    seeing_as const eyes(user);
     std::error_code error;
     for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
         auto const name = entry->path().filename().string();

@@ -68,7 +68,7 @@ class server_process {
     std::thread keeper_;
 };
 
-/// Processes whose current folder is `dir`: a postmaster and its children stand in their data folder.
-std::vector<pid_t> processes_in(std::string const& dir);
+/// That user's processes whose current folder is `dir`: a postmaster and its children stand in their data folder.
+std::vector<pid_t> processes_in(std::string const& dir, server_user const& user);
 
 } // namespace klen::webhooks::store

@@ -38,6 +38,12 @@ constexpr statement forget_versions{
                        "  AND n.revision > v.revision"
                        "  AND n.created_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer))"
                        " LIMIT 10000)"};
+// A daemon that has been dead for longer than attempts are kept made none of those that are left.
+constexpr statement forget_senders{
+    "forget_senders", "WITH alive AS (UPDATE senders SET seen_at = clock_timestamp()"
+                      "  WHERE instance_id IN (SELECT instance_id FROM instances))"
+                      " DELETE FROM senders WHERE instance_id NOT IN (SELECT instance_id FROM instances)"
+                      " AND seen_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"};
 constexpr hours statistics_kept{48};
 
 /// The steps of one round, each in a transaction of its own. After the first that failed, or that found another
@@ -103,6 +109,7 @@ result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours
     round.remove(forget_calls, idempotency_window, "expired answers to idempotent calls");
     round.remove(forget_statistics, statistics_kept, "old rows of statistics");
     round.remove(forget_secrets, events_kept, "secrets that signed nothing that is kept");
+    round.remove(forget_senders, events_kept, "senders of which nothing is kept");
     round.remove(forget_jobs, events_kept, "finished jobs");
     round.remove(forget_versions, events_kept, "former versions of webhooks");
     return round.end();

@@ -34,7 +34,7 @@ struct authorization : ::testing::Test {
         add(api::method::get, "/read", "read");
         add(api::method::get, "/any", "*");
         add(api::method::get, "/platform", "read").platform_only = true;
-        add(api::method::post, "/made/{id}", "");
+        add(api::method::post, "/made/{id}", "").creates = true;
         add(api::method::post, "/limited", "read");
         add(api::method::get, "/made/{id}", "");
         return out;

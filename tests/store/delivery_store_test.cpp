@@ -1,3 +1,4 @@
+#include "klen/webhooks/store/api_store.hpp"
 #include "klen/webhooks/store/delivery_store.hpp"
 
 #include "store/store_support.hpp"
@@ -54,18 +55,7 @@ class delivery_store_test : public testing::Test {
     }
     /// A leased delivery, and the record of its first attempt.
     attempt_record attempt_of(claimed_delivery const& one, decision what, error_class error = error_class::none) {
-        attempt_record out;
-        out.delivery = one.id;
-        out.event = one.event_of;
-        out.webhook = one.webhook;
-        out.account_id = one.account_id;
-        out.attempt = one.attempts_made + 1;
-        out.ended = std::chrono::steady_clock::now();
-        out.started = out.ended - milliseconds(100);
-        out.result.error = error;
-        out.result.status = error == error_class::none ? 200 : error == error_class::http_status ? 500 : 0;
-        out.result.duration = milliseconds(100);
-        out.verdict.what = what;
+        auto out = attempt_of_delivery(one, what, error);
         out.verdict.wait = seconds(60);
         return out;
     }
@@ -321,14 +311,16 @@ TEST_F(delivery_store_test, what_an_instance_puts_into_headers_outlives_it_as_lo
                          std::to_string(id.value));
     };
     EXPECT_EQ(known(), 1);
+    auto const api = make_api_store(db.options(), 1);
+    auto const maintain = [&] { ASSERT_TRUE(run(api->maintain(hours(24 * 30), hours(24)))); };
     auto const later = [&] { // a hundred days pass, and the maintenance comes by
         db.query("UPDATE senders SET seen_at = seen_at - interval '100 days'");
-        db.query("SELECT drop_partitions(interval '30 days')");
+        maintain();
     };
     later();
     EXPECT_EQ(known(), 1); // it lives
     run(other->leave(id)).value();
-    db.query("SELECT drop_partitions(interval '30 days')");
+    maintain();
     EXPECT_EQ(known(), 1); // it has not been dead for long
     later();
     EXPECT_EQ(known(), 0);

@@ -51,20 +51,8 @@ class history_fixture : public testing::Test {
 
     static attempt_record attempt_of(claimed_delivery const& one, decision what,
                                      error_class error = error_class::none) {
-        attempt_record out;
-        out.delivery = one.id;
-        out.event = one.event_of;
-        out.webhook = one.webhook;
-        out.account_id = one.account_id;
-        out.attempt = one.attempts_made + 1;
-        out.ended = std::chrono::steady_clock::now();
-        out.started = out.ended - milliseconds(100);
-        out.result.error = error;
-        out.result.status = error == error_class::none ? 200 : error == error_class::http_status ? 500 : 0;
-        out.result.duration = milliseconds(100);
-        out.verdict.what = what;
+        auto out = attempt_of_delivery(one, what, error);
         out.verdict.wait = hours(1);
-        out.manual = one.manual;
         return out;
     }
     void record(claimed_delivery const& one, decision what, error_class error = error_class::none) {

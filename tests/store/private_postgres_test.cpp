@@ -6,11 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,8 +127,28 @@ TEST_F(private_postgres_test, recovers_after_the_daemon_was_killed) {
     auto const server = private_postgres::start(options_);
     ASSERT_TRUE(server) << server.error().message;
     EXPECT_EQ(ask(**server, "SELECT 1"), "1");
-    auto const now = processes_in(options_.dir + "/data");
+    auto const now = processes_in(options_.dir + "/data", choose_server_user("").value());
     EXPECT_EQ(std::ranges::count(now, postmaster), 0) << "the old one is still there";
+}
+
+TEST_F(private_postgres_test, a_containers_root_sees_the_server_that_a_killed_daemon_left) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "only root runs it as another user";
+    auto const server = private_postgres::start(options_);
+    ASSERT_TRUE(server) << server.error().message;
+    pid_t postmaster = 0;
+    std::ifstream(options_.dir + "/data/postmaster.pid") >> postmaster;
+    std::vector<pid_t> seen;
+    std::thread([&] { // capabilities are a thread's own
+        __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+        std::array<__user_cap_data_struct, 2> set{};
+        ASSERT_EQ(syscall(SYS_capget, &head, set.data()), 0);
+        set[0].effective &= ~(1U << CAP_SYS_PTRACE);
+        ASSERT_EQ(syscall(SYS_capset, &head, set.data()), 0);
+        seen = processes_in(options_.dir + "/data", choose_server_user("").value());
+    })
+        .join();
+    EXPECT_EQ(std::ranges::count(seen, postmaster), 1);
 }
 
 TEST_F(private_postgres_test, recovers_after_everything_was_killed) {

@@ -2,6 +2,7 @@
 
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/event/event.hpp"
+#include "klen/webhooks/store/delivery_store.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
 
 #include "support/test_database.hpp"
@@ -130,6 +131,25 @@ inline std::future<receipt> submit(store::event_writer& to, store::new_event eve
     auto promise = std::make_shared<std::promise<receipt>>();
     auto out = promise->get_future();
     to.submit(std::move(event), [promise](receipt got) { promise->set_value(std::move(got)); });
+    return out;
+}
+
+/// The record of the next attempt of a leased delivery: 100 ms, ended just now. How long to wait is the caller's.
+inline store::attempt_record attempt_of_delivery(store::claimed_delivery const& one, policy::decision what,
+                                                 policy::error_class error) {
+    store::attempt_record out;
+    out.delivery = one.id;
+    out.event = one.event_of;
+    out.webhook = one.webhook;
+    out.account_id = one.account_id;
+    out.attempt = one.attempts_made + 1;
+    out.ended = std::chrono::steady_clock::now();
+    out.started = out.ended - milliseconds(100);
+    out.result.error = error;
+    out.result.status = error == policy::error_class::none ? 200 : error == policy::error_class::http_status ? 500 : 0;
+    out.result.duration = milliseconds(100);
+    out.verdict.what = what;
+    out.manual = one.manual;
     return out;
 }
 

@@ -1,6 +1,6 @@
 #include "app/commands/commands.hpp"
 
-#include "api/json_writer.hpp"
+#include "api/key_json.hpp"
 #include "app/commands/api_call.hpp"
 #include "app/commands/complain.hpp"
 #include "app/commands/load.hpp"
@@ -21,17 +21,8 @@ constexpr char const* shown_once = "Shown this once: only its hash is stored.\n"
 /// As the API's key object. `key` empty: it is not told.
 std::string key_as_json(store::api_key_row const& row, std::string const& key = {}) {
     api::json_writer out;
-    out.begin_object()
-        .member("id", row.id.text())
-        .member("name", row.name)
-        .member("hint", row.hint)
-        .member("account_id", row.account_id)
-        .member("platform", !row.account_id)
-        .member("permissions", row.permissions)
-        .member("max_requests_per_second", row.max_requests_per_second)
-        .member("created_at", row.created_at)
-        .member("last_used_at", row.last_used_at)
-        .member("revoked_at", row.revoked_at);
+    out.begin_object();
+    api::write_key(out, row);
     if (!key.empty())
         out.member("key", key);
     out.end_object();

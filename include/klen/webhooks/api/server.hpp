@@ -31,7 +31,7 @@ struct request {
     std::string request_id;
     std::string_view route;                     ///< its path as in the route table; outlives the request
     std::optional<std::string> idempotency_key; ///< Idempotency-Key, as it was given
-    /// Id of what a creating call makes: fresh, or the first call's when this one repeats it.
+    /// Id of what a creating call (route::creates) makes: fresh, or the first call's when this one repeats it.
     uuid resource_id;
     bool repeats = false; ///< a call with the same Idempotency-Key began before, and nobody knows how it ended
 
