@@ -8,7 +8,8 @@
 
 namespace klen::bench {
 
-/// A program under measurement, in a process group of its own; ended by the destructor (SIGTERM, then SIGKILL).
+/// A program that belongs to a measurement, in a process group of its own; ended by the destructor (SIGTERM, then
+/// SIGKILL), and by the kernel should this process die.
 class process {
   public:
     process(std::vector<std::string> const& command, std::map<std::string, std::string> const& environment,
@@ -21,6 +22,8 @@ class process {
     bool running();
     /// SIGTERM, then waits; the exit code, or -1 when it had to be killed.
     int stop(std::chrono::seconds patience);
+    /// Waits for its end by itself; its exit code.
+    int wait();
 
   private:
     pid_t pid_ = -1;
@@ -28,15 +31,7 @@ class process {
     bool reaped_ = false;
 };
 
-/// CPU seconds (user and system) used so far, by process.
-struct cpu_use {
-    double daemon = 0;
-    double postgres = 0; ///< every descendant of the daemon whose program is postgres
-    double self = 0;     ///< load generator and sink
-};
-cpu_use cpu_of(pid_t daemon);
-
-/// Resident set of one process in bytes.
-std::size_t resident_bytes(pid_t pid);
+/// Runs a command to its end; throws with its output's file when it fails.
+void run_command(std::vector<std::string> const& command, std::string const& output_file);
 
 } // namespace klen::bench

@@ -1,0 +1,101 @@
+#include "kit/report.hpp"
+
+#include "kit/files.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <sys/utsname.h>
+#include <thread>
+
+namespace klen::bench {
+
+namespace json = boost::json;
+
+namespace {
+
+json::value const* at_path(json::object const& row, std::string const& path) {
+    auto const dot = path.find('.');
+    auto const* found = row.if_contains(path.substr(0, dot));
+    if (found == nullptr || dot == std::string::npos)
+        return found;
+    return found->is_object() ? at_path(found->as_object(), path.substr(dot + 1)) : nullptr;
+}
+
+std::string shown(json::value const* value, int digits) {
+    if (value == nullptr || value->is_null())
+        return "-";
+    if (value->is_string())
+        return std::string(value->as_string());
+    std::array<char, 64> text{};
+    std::snprintf(text.data(), text.size(), "%.*f", digits, value->to_number<double>());
+    return text.data();
+}
+
+constexpr std::size_t first_width = 40;
+std::size_t width_of(column const& c) { return std::max<std::size_t>(c.title.size(), 8) + 2; }
+
+void print_cell(std::size_t place, column const& c, std::string const& text) {
+    if (place == 0)
+        std::printf("%-*s", static_cast<int>(first_width), text.c_str());
+    else
+        std::printf("%*s", static_cast<int>(width_of(c)), text.c_str());
+}
+
+std::string cpu_model() {
+    std::ifstream in("/proc/cpuinfo");
+    for (std::string line; std::getline(in, line);)
+        if (line.starts_with("model name"))
+            return line.substr(line.find(':') + 2);
+    return "";
+}
+
+/// The machine and the revision that are measured.
+json::object surroundings(std::string const& revision) {
+    utsname system{};
+    uname(&system);
+    std::array<char, 32> now{};
+    auto const at = std::time(nullptr);
+    std::tm parts{};
+    std::strftime(now.data(), now.size(), "%FT%TZ", gmtime_r(&at, &parts));
+    return {{"at", now.data()},
+            {"cores", std::thread::hardware_concurrency()},
+            {"cpu", cpu_model()},
+            {"kernel", system.release},
+            {"revision", revision}};
+}
+
+} // namespace
+
+void report::add(json::object row) {
+    if (rows_.empty()) {
+        std::printf("\n%s\n", name_.c_str());
+        for (std::size_t i = 0; i < columns_.size(); ++i)
+            print_cell(i, columns_[i], columns_[i].title);
+        std::printf("\n");
+    }
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+        print_cell(i, columns_[i], shown(at_path(row, columns_[i].path), columns_[i].digits));
+    std::printf("\n");
+    std::fflush(stdout);
+    rows_.push_back(std::move(row));
+}
+
+void write_json(std::string const& file, std::string const& revision, std::vector<report const*> const& of) {
+    json::object out{{"machine", surroundings(revision)}};
+    for (auto const* one : of) {
+        json::array rows;
+        for (auto const& row : one->rows())
+            rows.emplace_back(row);
+        out[one->name()] = std::move(rows);
+    }
+    write_file(file, json::serialize(out) + "\n");
+}
+
+} // namespace klen::bench

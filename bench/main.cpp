@@ -1,0 +1,88 @@
+// klen-bench: what scripts/bench runs. One command a measurement; each prints tables and writes one JSON file.
+
+#include "ceiling.hpp"
+#include "end_to_end.hpp"
+#include "kit/arguments.hpp"
+#include "kit/socket.hpp"
+
+#include <cstdio>
+#include <map>
+
+namespace klen::bench {
+namespace {
+
+/// What every measurement is told.
+struct common_options {
+    explicit common_options(arguments& from)
+        : binary(from.text("--binary", "build/release/klen-webhooks")), json(from.text("--json", "")),
+          revision(from.text("--revision", "")), dir(from.text("--dir", "")), keep(from.flag("--keep")) {}
+    std::string binary, json, revision, dir;
+    bool keep;
+};
+
+void write(common_options const& how, std::vector<report const*> const& what) {
+    if (!how.json.empty())
+        write_json(how.json, how.revision, what);
+}
+
+/// The parts, and from their costs the ceiling; then everything together.
+int parts_and_end_to_end(arguments& from) {
+    common_options const common(from);
+    bool const quick = from.flag("--quick");
+    bool const only_parts = from.flag("--parts");
+    end_to_end_options how;
+    how.binary = common.binary;
+    how.quick = quick;
+    how.matrix = from.flag("--matrix");
+    how.connections = from.counts("--connections", quick ? "256" : "64,256,512");
+    how.seconds = from.number("--seconds", quick ? 5 : 8);
+    how.search_steps = static_cast<int>(from.count("--search-steps", quick ? 3 : 5));
+    how.only = from.text("--only", "");
+    auto const part_seconds = from.number("--part-seconds", quick ? 3 : 5);
+    from.refuse_others();
+
+    scratch_dir const in(common.dir, common.keep);
+    ceiling most(in, part_seconds);
+    most.measure_generator_alone();
+    if (only_parts) {
+        std::printf("\nceiling: %.0f deliveries/s\n", most.per_second({}));
+        write(common, {&most.parts()});
+        return 0;
+    }
+    auto const rows = measure_end_to_end(how, most, in);
+    write(common, {&most.parts(), &rows});
+    return 0;
+}
+
+/// Not for people: the server of the intake part.
+int intake_server(arguments& from) {
+    auto const port = static_cast<std::uint16_t>(from.count("--port", 0));
+    auto const key_file = from.text("--key-file", "");
+    from.refuse_others();
+    return serve_intake(port, key_file);
+}
+
+int run(int argc, char** argv) {
+    std::map<std::string, int (*)(arguments&)> const commands{{"end-to-end", parts_and_end_to_end},
+                                                              {"serve-intake", intake_server}};
+    auto const command = commands.find(argc > 1 ? argv[1] : "");
+    if (command == commands.end()) {
+        std::fprintf(stderr, "usage: %s <command> [options]; see scripts/bench\n", argv[0]);
+        return 2;
+    }
+    raise_file_limit();
+    arguments given(argc - 2, argv + 2, {"--quick", "--parts", "--matrix", "--keep"});
+    return command->second(given);
+}
+
+} // namespace
+} // namespace klen::bench
+
+int main(int argc, char** argv) {
+    try {
+        return klen::bench::run(argc, argv);
+    } catch (std::exception const& e) {
+        std::fprintf(stderr, "klen-bench: %s\n", e.what());
+        return 1;
+    }
+}

@@ -1,0 +1,155 @@
+#include "stage.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+namespace klen::bench {
+
+namespace {
+
+boost::json::object to_json(latency_summary const& of) {
+    return {{"p50", of.p50_ms}, {"p99", of.p99_ms}, {"p999", of.p999_ms}, {"max", of.max_ms}, {"count", of.count}};
+}
+
+} // namespace
+
+boost::json::object stage_run::to_json() const {
+    return {{"published_per_s", published_per_s},
+            {"delivered_per_s", delivered_per_s},
+            {"deliveries", deliveries},
+            {"refused", refused},
+            {"lost", lost},
+            {"overrun_s", overrun_s},
+            {"drain_s", drain_s},
+            {"publish_ms", bench::to_json(publish)},
+            {"load_lateness_ms", bench::to_json(lateness)},
+            {"first_byte_ms", bench::to_json(first_byte)},
+            {"repeats", repeats},
+            {"cpu_us",
+             {{"daemon", daemon_us},
+              {"postgres", postgres_us},
+              {"receiver", receiver_us},
+              {"load", load_us},
+              {"sum", cpu_us()}}},
+            {"commits", commits},
+            {"statements", statements},
+            {"wal_bytes", wal_bytes},
+            {"rss_mb", static_cast<double>(memory.resident_bytes) / 1e6},
+            {"rss_peak_mb", static_cast<double>(memory.peak_bytes) / 1e6}};
+}
+
+stage::stage(std::string const& binary, traffic const& what, scratch_dir const& in) : what_(what) {
+    auto const receiver = in.make("nginx");
+    std::map<std::string, std::string> settings;
+    if (what.tls) {
+        tls_ = make_certificate(receiver, what.webhooks);
+        settings["KLEN_WEBHOOKS_EGRESS_CA_FILE"] = tls_->file;
+    }
+    nginx_ = std::make_unique<nginx_receiver>(nginx_receiver::options{.dir = receiver, .tls = tls_ ? &*tls_ : nullptr});
+    daemon_ = std::make_unique<daemon_under_test>(binary, in.make("daemon"), settings);
+    database_ = std::make_unique<database_link>(daemon_->database_url());
+    make_webhooks(daemon_->port(), daemon_->key(), {what.webhooks, what.fan_out}, what.tls ? "https" : "http",
+                  nginx_->port());
+}
+
+void stage::receive_ourselves(std::size_t events_max) {
+    if (what_.tls)
+        throw std::runtime_error("the sink speaks no TLS");
+    nginx_->stop();
+    sink_ = std::make_unique<sink>(
+        sink::options{.port = nginx_->port(), .deliveries_max = events_max * what_.fan_out, .fan_out = what_.fan_out});
+}
+
+std::uint64_t stage::delivered_so_far() {
+    return static_cast<std::uint64_t>(daemon_->metric("deliveries_delivered_total"));
+}
+
+stage::usage stage::used_so_far() {
+    return {cpu_of_family(daemon_->pid()), sink_ ? sink_->cpu_seconds() : nginx_->cpu_seconds(), database_->counters(),
+            delivered_so_far()};
+}
+
+/// Seconds until the last outcome was committed.
+double stage::wait_until_delivered(std::uint64_t total, std::int64_t since) {
+    constexpr double patience_s = 120;
+    while (delivered_so_far() < total) {
+        if (seconds_since(since) > patience_s)
+            throw std::runtime_error("two minutes after the last event not everything is delivered");
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return seconds_since(since);
+}
+
+stage_run stage::publish(publishing const& how) {
+    event_requests const requests(
+        {.accounts = what_.webhooks / what_.fan_out, .body_bytes = what_.body_bytes, .batch = what_.batch},
+        daemon_->key());
+    std::vector<std::int64_t> answered; // by call; 0: not accepted
+    load_plan plan;
+    plan.port = daemon_->port();
+    plan.connections = how.connections;
+    plan.rate = how.events_per_second / static_cast<double>(what_.batch);
+    plan.seconds = how.seconds;
+    plan.write = [&](std::string& out, std::uint64_t n) { requests.write(out, n); };
+    if (sink_) {
+        sink_->reset();
+        plan.answered = [&](std::uint64_t n, int status, std::int64_t at) {
+            answered.resize(std::max<std::size_t>(answered.size(), n + 1));
+            answered[n] = status == 202 ? at : 0;
+        };
+    }
+    auto const before = used_so_far();
+    auto const repeats = sink_ ? sink_->repeats() : 0;
+    auto load = run_load(plan);
+    auto const last_answer = now_ns();
+    stage_run out;
+    out.deliveries = load.accepted * what_.batch * what_.fan_out;
+    out.drain_s = wait_until_delivered(before.delivered + out.deliveries, last_answer);
+    auto const whole = load.seconds + out.drain_s;
+    auto const after = used_so_far();
+
+    auto const each = [&](auto from, auto to) {
+        return static_cast<double>(to - from) / static_cast<double>(std::max<std::uint64_t>(1, out.deliveries));
+    };
+    out.published_per_s = static_cast<double>(load.accepted * what_.batch) / load.seconds;
+    out.delivered_per_s = static_cast<double>(out.deliveries) / whole;
+    out.refused = load.refused;
+    out.lost = load.lost;
+    out.first_refusal = load.first_refusal;
+    out.overrun_s = how.events_per_second > 0 ? std::max(0.0, load.seconds - how.seconds) : 0;
+    out.publish = summary_of(std::move(load.latency_ns));
+    out.lateness = summary_of(std::move(load.lateness_ns));
+    out.daemon_us = each(before.daemon.own, after.daemon.own) * 1e6;
+    out.postgres_us = each(before.daemon.postgres, after.daemon.postgres) * 1e6;
+    out.receiver_us = each(before.receiver, after.receiver) * 1e6;
+    out.load_us = each(0.0, load.cpu_seconds) * 1e6;
+    out.commits = each(before.database.commits, after.database.commits);
+    out.statements = each(before.database.statements, after.database.statements);
+    out.wal_bytes = each(before.database.wal_bytes, after.database.wal_bytes);
+    out.memory = memory_of(daemon_->pid());
+    if (sink_) {
+        out.repeats = sink_->repeats() - repeats;
+        take_first_bytes(out, answered);
+    }
+    return out;
+}
+
+void stage::take_first_bytes(stage_run& into, std::vector<std::int64_t> const& answered) const {
+    std::vector<std::int64_t> waits;
+    for (std::size_t call = 0; call < answered.size(); ++call) {
+        if (answered[call] == 0)
+            continue;
+        auto const first = call * what_.batch * what_.fan_out;
+        for (std::size_t slot = first; slot < first + what_.batch * what_.fan_out; ++slot) {
+            auto const arrived = sink_->arrived(slot);
+            if (arrived == 0)
+                throw std::runtime_error("delivery " + std::to_string(slot) + " is recorded and did not arrive");
+            // The POST may well leave before the publisher has read its 202: that counts as none.
+            waits.push_back(std::max<std::int64_t>(0, arrived - answered[call]));
+        }
+    }
+    into.first_byte = summary_of(std::move(waits));
+}
+
+} // namespace klen::bench
