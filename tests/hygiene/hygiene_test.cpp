@@ -11,6 +11,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -192,6 +193,23 @@ TEST(hygiene, files_named_in_documents_exist) {
         for (std::sregex_iterator it(text.begin(), text.end(), named), end; it != end; ++it)
             EXPECT_TRUE(fs::exists(root / (*it)[1].str())) << shown(document) << " names " << (*it)[1];
     }
+}
+
+TEST(hygiene, log_lines_quoted_for_operators_exist) {
+    std::string sources;
+    for (auto const& file : files_below("src", {".cpp", ".hpp"}))
+        sources += read(file);
+    std::istringstream lines(read(root / "docs/OPERATIONS.md"));
+    std::regex const quoted(R"re(`([a-z][^`]* [^`]*)`)re");
+    int found = 0;
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("| `"))
+            continue;
+        auto const cell = line.substr(0, line.find('|', 1));
+        for (std::sregex_iterator it(cell.begin(), cell.end(), quoted), end; it != end; ++it, ++found)
+            EXPECT_NE(sources.find('"' + (*it)[1].str() + '"'), std::string::npos) << (*it)[1];
+    }
+    EXPECT_GT(found, 20);
 }
 
 TEST(hygiene, settings_named_in_documents_exist) {
