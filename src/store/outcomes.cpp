@@ -1,6 +1,7 @@
 #include "outcomes.hpp"
 
 #include <algorithm>
+#include <span>
 #include <unordered_set>
 
 namespace klen::webhooks::store {
@@ -130,6 +131,31 @@ constexpr statement write_outcomes{
     "UNION ALL SELECT 'disabled', webhook_id, disable FROM verdict WHERE disable IS NOT NULL"};
 // clang-format on
 
+// What nearly every delivery comes to: its first attempt was answered with 2xx, and nothing else follows. The same as
+// above would write, in half the time (docs/PERFORMANCE.md): what is known of such a row is not sent, and the guards
+// are constants.
+constexpr statement write_first_successes{
+    "write_first_successes",
+    "WITH finished AS ("
+    " DELETE FROM deliveries WHERE lease_owner = $1::bigint AND attempts_made = 0 AND NOT manual"
+    "  AND delivery_id = ANY ($2::uuid[])"
+    " RETURNING delivery_id, event_id, webhook_id, account_id, event_type),"
+    "logged AS ("
+    " INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, event_type, decision, status,"
+    "  started_at, duration_us, remote_address, response_headers, response_body, instance_id, signed_at,"
+    "  webhook_revision)"
+    " SELECT f.delivery_id, 1, f.event_id, f.webhook_id, f.account_id, f.event_type, 'delivered', i.status,"
+    "  clock_timestamp() - i.began_us * interval '1 microsecond', i.duration_us, nullif(i.remote_address, ''),"
+    "  nullif(i.response_headers, ''), nullif(i.response_body, ''), $1::bigint, i.signed_at, i.webhook_revision"
+    " FROM finished f JOIN unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[],"
+    "  $8::bytea[], $9::bigint[], $10::bigint[])"
+    "  AS i (delivery_id, status, began_us, duration_us, remote_address, response_headers, response_body, signed_at,"
+    "   webhook_revision) ON i.delivery_id = f.delivery_id) "
+    "SELECT delivery_id FROM finished"};
+
+/// Below that, a statement and a commit of their own cost more than they save.
+constexpr std::size_t first_successes_min = 16;
+
 // A row of our own says that an earlier run of the batch, whose answer was lost, has done this already.
 constexpr statement find_recorded{
     "find_recorded", "SELECT i.delivery_id FROM unnest($2::uuid[], $3::smallint[]) AS i (delivery_id, attempt)"
@@ -194,9 +220,66 @@ struct columns {
     }
 };
 
+bool is_first_success(attempt_record const& one) {
+    return one.attempt == 1 && one.verdict.what == policy::decision::delivered && !one.manual && !one.was_failing &&
+           one.signed_at != 0 && !one.verdict.disable_webhook && one.result.error == policy::error_class::none &&
+           one.result.message.empty();
+}
+
+using record_span = std::span<attempt_record const>;
+using delivery_set = std::unordered_set<delivery_id>;
+
+/// Takes what was written from `missing`.
+result<void> write_successes(session& link, instance_id owner, record_span batch, delivery_set& missing) {
+    binary_array delivery(pg_type::uuid), status(pg_type::int2), began(pg_type::int8), duration(pg_type::int8),
+        remote(pg_type::text), headers(pg_type::bytes), body(pg_type::bytes), signed_at(pg_type::int8),
+        revision(pg_type::int8);
+    auto const now = steady_clock::now();
+    for (auto const& one : batch) {
+        delivery.add(one.delivery);
+        status.add_int2(static_cast<std::int16_t>(one.result.status));
+        began.add_int8(microseconds_since(one.started, now));
+        duration.add_int8(one.result.duration.count());
+        remote.add(std::string_view(storable_text(one.result.remote_address)));
+        headers.add(std::string_view(one.result.response_headers));
+        body.add(std::string_view(one.result.response_body));
+        signed_at.add_int8(one.signed_at);
+        revision.add_int8(one.webhook_revision);
+    }
+    parameters with;
+    with.int8(owner.value);
+    for (auto const* column : {&delivery, &status, &began, &duration, &remote, &headers, &body, &signed_at, &revision})
+        with.array(*column);
+    auto const answer = link.run(write_first_successes, with);
+    if (!answer)
+        return answer.error();
+    for (std::size_t i = 0; i < answer->size(); ++i)
+        missing.erase(answer->id<delivery_id>(i, 0));
+    return {};
+}
+
+/// Takes what was written from `missing`; returns the webhooks that were disabled, and why.
+result<std::vector<std::pair<webhook_id, std::string>>>
+write_others(session& link, instance_id owner, record_span batch, failure_rules const& rules, delivery_set& missing) {
+    columns sent;
+    auto const now = steady_clock::now();
+    for (auto const& one : batch)
+        sent.add(one, now);
+    auto const answer = link.run(write_outcomes, sent.all(owner, rules));
+    if (!answer)
+        return answer.error();
+    std::vector<std::pair<webhook_id, std::string>> disabled;
+    for (std::size_t i = 0; i < answer->size(); ++i) {
+        if (answer->text(i, 0) == "done")
+            missing.erase(answer->id<delivery_id>(i, 1));
+        else
+            disabled.emplace_back(answer->id<webhook_id>(i, 1), std::string(answer->text(i, 2)));
+    }
+    return disabled;
+}
+
 /// Takes from `missing` what is on record as ours.
-result<void> forgive_recorded(session& link, instance_id owner, std::vector<attempt_record> const& batch,
-                              std::unordered_set<delivery_id>& missing) {
+result<void> forgive_recorded(session& link, instance_id owner, record_span batch, delivery_set& missing) {
     binary_array ids(pg_type::uuid), attempts(pg_type::int2);
     for (auto const& one : batch)
         if (missing.contains(one.delivery)) {
@@ -215,26 +298,32 @@ result<void> forgive_recorded(session& link, instance_id owner, std::vector<atte
 
 result<record_result> record_outcomes(session& link, instance_id owner, std::vector<attempt_record> batch,
                                       failure_rules const& rules) {
-    std::ranges::sort(batch, {}, &attempt_record::delivery); // in one order everywhere: no deadlocks
-    columns sent;
-    auto const now = steady_clock::now();
-    std::unordered_set<delivery_id> missing;
-    for (auto const& one : batch) {
-        sent.add(one, now);
+    auto const others = std::ranges::partition(batch, is_first_success);
+    auto const plain = static_cast<std::size_t>(others.begin() - batch.begin());
+    auto const first = plain < first_successes_min && !others.empty() ? 0 : plain;
+    // In one order everywhere: no deadlocks.
+    auto const by_delivery = [](auto from, auto to) { std::ranges::sort(from, to, {}, &attempt_record::delivery); };
+    auto const middle = batch.begin() + static_cast<std::ptrdiff_t>(first);
+    by_delivery(batch.begin(), middle);
+    by_delivery(middle, batch.end());
+
+    delivery_set missing;
+    for (auto const& one : batch)
         missing.insert(one.delivery);
-    }
-    auto const answer = link.run(write_outcomes, sent.all(owner, rules));
-    if (!answer)
-        return answer.error();
+    auto const all = record_span(batch);
     record_result out;
-    for (std::size_t i = 0; i < answer->size(); ++i) {
-        if (answer->text(i, 0) == "done")
-            missing.erase(answer->id<delivery_id>(i, 1));
-        else
-            out.disabled.emplace_back(answer->id<webhook_id>(i, 1), std::string(answer->text(i, 2)));
+    // When the second one fails, the caller repeats both: what the first has written is then on record as ours.
+    if (first > 0)
+        if (auto written = write_successes(link, owner, all.first(first), missing); !written)
+            return written.error();
+    if (first < all.size()) {
+        auto disabled = write_others(link, owner, all.subspan(first), rules, missing);
+        if (!disabled)
+            return disabled.error();
+        out.disabled = std::move(*disabled);
     }
     if (!missing.empty())
-        if (auto asked = forgive_recorded(link, owner, batch, missing); !asked)
+        if (auto asked = forgive_recorded(link, owner, all, missing); !asked)
             return asked.error();
     out.lost.assign(missing.begin(), missing.end());
     return out;

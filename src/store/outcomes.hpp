@@ -13,7 +13,9 @@ struct failure_rules {
     std::string operational_account;     ///< whose webhooks are told; empty: nobody's
 };
 
-/// Writes a batch of attempts and what follows from them: one statement, and a second one only when a lease was lost.
+/// Writes a batch of attempts and what follows from them: one statement for the first attempts that succeeded, one for
+/// the others, each a transaction of its own, and a third only when a lease was lost. After an error the same batch may
+/// be written again: what was written already counts nothing twice.
 result<record_result> record_outcomes(session& link, instance_id owner, std::vector<attempt_record> batch,
                                       failure_rules const& rules);
 

@@ -410,6 +410,43 @@ TEST_F(delivery_store_test, a_lost_lease_changes_nothing) {
     EXPECT_EQ(health("failing_since IS NULL", hook), "t"); // and says nothing about the webhook
 }
 
+TEST_F(delivery_store_test, first_successes_are_recorded_like_the_others_beside_them) {
+    add_many(hook, 40);
+    auto const claimed = claim(40).deliveries;
+    ASSERT_EQ(claimed.size(), 40U);
+    std::vector<attempt_record> batch;
+    for (auto const& one : claimed) {
+        batch.push_back(attempt_of(one, decision::delivered));
+        batch.back().result.response_headers = "Server: a\r\n";
+        batch.back().result.response_body = "ok";
+        batch.back().result.remote_address = "192.0.2.1:443";
+        batch.back().webhook_revision = 7;
+    }
+    batch[0].was_failing = true; // one of the others
+    batch[1] = attempt_of(claimed[1], decision::retry, error_class::timeout);
+    db.query("UPDATE deliveries SET lease_owner = NULL WHERE delivery_id = '" + claimed[2].id.text() + "'");
+    db.query("UPDATE deliveries SET attempts_made = 1 WHERE delivery_id = '" + claimed[3].id.text() + "'");
+    db.query("UPDATE deliveries SET manual = true WHERE delivery_id = '" + claimed[4].id.text() + "'");
+
+    auto const done = record(batch);
+    std::set<delivery_id> const lost(done.lost.begin(), done.lost.end());
+    EXPECT_EQ(lost, (std::set{claimed[2].id, claimed[3].id, claimed[4].id}));
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 37);
+    EXPECT_EQ(db.number("SELECT count(*) FROM deliveries"), 4) << "the retry and what was not ours";
+    EXPECT_EQ(
+        db.number("SELECT count(DISTINCT (to_jsonb(a) - 'delivery_id' - 'event_id' - 'started_at')) FROM attempts a"
+                  " WHERE decision = 'delivered'"),
+        1);
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts WHERE clock_timestamp() - started_at NOT BETWEEN"
+                        " interval '100 ms' AND interval '1 minute'"),
+              0);
+    EXPECT_EQ(std::set<delivery_id>(lost), [&] {
+        auto const again = record(batch).lost;
+        return std::set<delivery_id>(again.begin(), again.end());
+    }()) << "what is on record is not lost";
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 37);
+}
+
 TEST_F(delivery_store_test, an_attempt_that_was_counted_already_changes_nothing) {
     auto const one = claim_new(hook);
     db.query("UPDATE deliveries SET attempts_made = 2");
@@ -452,7 +489,9 @@ TEST_F(delivery_store_test, an_attempt_is_kept_with_what_its_request_was_made_of
         db.value("SELECT event_type || ' ' || signed_at || ' ' || webhook_revision || ' ' || manual FROM attempts"),
         "call.ended 1700000000 42 true");
     db.query("UPDATE deliveries SET next_attempt_at = clock_timestamp()");
-    record({attempt_of(claim(1).deliveries.at(0), decision::delivered)}); // nothing was sent
+    auto unsent = attempt_of(claim(1).deliveries.at(0), decision::cancelled, error_class::webhook_deleted);
+    unsent.signed_at = 0;
+    record({unsent});
     EXPECT_EQ(db.value("SELECT signed_at IS NULL AND NOT manual FROM attempts WHERE attempt = 2"), "t");
 }
 

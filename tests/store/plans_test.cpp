@@ -41,11 +41,19 @@ class plans_test : public testing::Test {
             answers.push_back(submit(*writer, make_event("a", "call.ended", "{}", make_uuid_v7().text())));
         for (auto& one : answers)
             ASSERT_TRUE(one.get());
-        std::vector<attempt_record> batch;
+        std::vector<attempt_record> failed;
+        std::vector<attempt_record> delivered;
         auto const taken = gate.taken();
-        for (std::size_t i = before; i < taken.size(); ++i)
-            batch.push_back(failed_attempt(taken[i].second));
-        ASSERT_TRUE(run(queue->record(me, batch)));
+        for (std::size_t i = before; i < taken.size(); ++i) {
+            auto const fails = i % 2 == 0;
+            auto const what = fails ? policy::decision::retry : policy::decision::delivered;
+            auto const why = fails ? policy::error_class::timeout : policy::error_class::none;
+            auto& to = fails ? failed : delivered;
+            to.push_back(attempt_of_delivery(taken[i].second, what, why));
+            to.back().verdict.wait = hours(1);
+        }
+        for (auto const& batch : {failed, delivered})
+            ASSERT_TRUE(run(queue->record(me, batch)));
         auto const due = run(queue->claim_due({me, 100, {}})).value();
         auto const parked = run(queue->claim_parked(me, {{hook, 100}})).value();
         std::vector<delivery_id> back;
@@ -55,18 +63,6 @@ class plans_test : public testing::Test {
             back.push_back(one.id);
         ASSERT_TRUE(run(queue->hand_back(me, back, false)));
         ASSERT_TRUE(run(queue->parked_webhooks({}, 10)));
-    }
-    static attempt_record failed_attempt(claimed_delivery const& of) {
-        attempt_record out;
-        out.delivery = of.id;
-        out.event = of.event_of;
-        out.webhook = of.webhook;
-        out.account_id = of.account_id;
-        out.attempt = 1;
-        out.result.error = policy::error_class::timeout;
-        out.verdict.what = policy::decision::retry;
-        out.verdict.wait = hours(1);
-        return out;
     }
     void fill() {
         auto const rows = std::to_string(waiting_rows);
