@@ -41,6 +41,14 @@ std::vector<traffic> every_row() {
     return out;
 }
 
+std::vector<traffic> rows_of(end_to_end_options const& how) {
+    auto out = how.matrix ? every_row() : usual_rows();
+    if (how.quick)
+        out.resize(1);
+    std::erase_if(out, [&](traffic const& t) { return t.name().find(how.only) == std::string::npos; });
+    return out;
+}
+
 /// As many connections as for single events would have more events under way than the daemon takes at once.
 unsigned connections_for(traffic const& what, std::size_t single) {
     return static_cast<unsigned>(what.batch == 1 ? single : std::max<std::size_t>(4, single / 16));
@@ -127,7 +135,8 @@ class row_measurement {
         std::this_thread::sleep_for(std::chrono::milliseconds(500));
         run("before half the rate", {connections_, events_per_second / 2, 1});
         row["half"] = run("half the rate", {connections_, events_per_second / 2, how_.seconds}).to_json();
-        row["lone"] = run("lone events", {1, lone_rate, std::min(how_.seconds, 5.0)}).to_json();
+        if (what().batch == 1)
+            row["lone"] = run("lone events", {1, lone_rate, std::min(how_.seconds, 5.0)}).to_json();
     }
 
     end_to_end_options const& how_;
@@ -156,15 +165,12 @@ report measure_end_to_end(end_to_end_options const& how, ceiling& most, scratch_
                               {"statem.", "closed.statements", 3},
                               {"WAL", "closed.wal_bytes"},
                               {"RSS MB", "closed.rss_peak_mb"}});
-    auto rows = how.matrix ? every_row() : usual_rows();
-    if (how.quick)
-        rows.resize(1);
+    auto const rows = rows_of(how);
+    for (auto const& what : rows)
+        most.per_second(what); // all parts first
     for (auto const& what : rows) {
-        if (what.name().find(how.only) == std::string::npos)
-            continue;
-        auto const ceiling_per_s = most.per_second(what);
         std::fprintf(stderr, "%s\n", what.name().c_str());
-        out.add(row_measurement(how, what, in).measure(ceiling_per_s));
+        out.add(row_measurement(how, what, in).measure(most.per_second(what)));
     }
     return out;
 }

@@ -4,6 +4,7 @@
 #include "end_to_end.hpp"
 #include "kit/arguments.hpp"
 #include "kit/socket.hpp"
+#include "neighbours.hpp"
 
 #include <cstdio>
 #include <map>
@@ -54,6 +55,24 @@ int parts_and_end_to_end(arguments& from) {
     return 0;
 }
 
+int neighbours(arguments& from) {
+    common_options const common(from);
+    neighbours_options how;
+    how.binary = common.binary;
+    how.healthy = from.count("--healthy", how.healthy);
+    how.rate = from.number("--rate", how.rate);
+    how.flood = from.count("--flood", how.flood);
+    how.unresolvable = from.count("--unresolvable", how.unresolvable);
+    how.lead_in_s = from.number("--lead-in", how.lead_in_s);
+    how.seconds = from.number("--seconds", how.seconds);
+    how.each = from.flag("--each");
+    from.refuse_others();
+    scratch_dir const in(common.dir, common.keep);
+    auto const rows = measure_neighbours(how, in);
+    write(common, {&rows});
+    return 0;
+}
+
 /// Not for people: the server of the intake part.
 int intake_server(arguments& from) {
     auto const port = static_cast<std::uint16_t>(from.count("--port", 0));
@@ -63,15 +82,15 @@ int intake_server(arguments& from) {
 }
 
 int run(int argc, char** argv) {
-    std::map<std::string, int (*)(arguments&)> const commands{{"end-to-end", parts_and_end_to_end},
-                                                              {"serve-intake", intake_server}};
+    std::map<std::string, int (*)(arguments&)> const commands{
+        {"end-to-end", parts_and_end_to_end}, {"neighbours", neighbours}, {"serve-intake", intake_server}};
     auto const command = commands.find(argc > 1 ? argv[1] : "");
     if (command == commands.end()) {
         std::fprintf(stderr, "usage: %s <command> [options]; see scripts/bench\n", argv[0]);
         return 2;
     }
     raise_file_limit();
-    arguments given(argc - 2, argv + 2, {"--quick", "--parts", "--matrix", "--keep"});
+    arguments given(argc - 2, argv + 2, {"--quick", "--parts", "--matrix", "--each", "--keep"});
     return command->second(given);
 }
 

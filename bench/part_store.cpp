@@ -1,6 +1,7 @@
 #include "parts.hpp"
 
 #include "kit/cpu.hpp"
+#include "kit/events.hpp"
 #include "kit/store_setup.hpp"
 #include "kit/times.hpp"
 
@@ -90,7 +91,7 @@ class lifecycle {
         auto limits = kw::default_config().intake;
         limits.batch_events_max = static_cast<std::uint32_t>(batch / what.fan_out);
         writer_ = store::event_writer::create(at, limits, *gate_);
-        body_ = R"({"event_type":"call.ended","call":{"pad":")" + std::string(what.body_bytes, 'x') + R"("}})";
+        body_ = R"({"event_type":"call.ended","call":{"pad":")" + prose(what.body_bytes) + R"("}})";
         body_.resize(what.body_bytes);
     }
     ~lifecycle() { writer_->stop(); }
@@ -139,7 +140,7 @@ class lifecycle {
 part_cost measure_store(store_part const& what, scratch_dir const& in) {
     auto const server = start_database(in.make("store"));
     database_link link(server->url());
-    insert_webhooks(link, {what.webhooks, what.fan_out});
+    insert_webhooks(link, what.webhooks, what.fan_out);
     lifecycle life(what, {.url = server->url()});
     life.begin();
     for (auto const warm = now_ns(); seconds_since(warm) < 1;)

@@ -6,14 +6,6 @@
 
 namespace klen::bench {
 
-namespace {
-
-boost::json::object to_json(latency_summary const& of) {
-    return {{"p50", of.p50_ms}, {"p99", of.p99_ms}, {"p999", of.p999_ms}, {"max", of.max_ms}, {"count", of.count}};
-}
-
-} // namespace
-
 boost::json::object stage_run::to_json() const {
     return {{"published_per_s", published_per_s},
             {"delivered_per_s", delivered_per_s},
@@ -49,8 +41,11 @@ stage::stage(std::string const& binary, traffic const& what, scratch_dir const& 
     nginx_ = std::make_unique<nginx_receiver>(nginx_receiver::options{.dir = receiver, .tls = tls_ ? &*tls_ : nullptr});
     daemon_ = std::make_unique<daemon_under_test>(binary, in.make("daemon"), settings);
     database_ = std::make_unique<database_link>(daemon_->database_url());
-    make_webhooks(daemon_->port(), daemon_->key(), {what.webhooks, what.fan_out}, what.tls ? "https" : "http",
-                  nginx_->port());
+    auto const scheme = std::string(what.tls ? "https" : "http") + "://";
+    auto const port = ":" + std::to_string(nginx_->port()) + "/";
+    make_webhooks(daemon_->port(), daemon_->key(), what.webhooks, [&](std::size_t n) {
+        return new_webhook{n / what.fan_out, scheme + receiver_address(n) + port + std::to_string(n % what.fan_out)};
+    });
 }
 
 void stage::receive_ourselves(std::size_t events_max) {

@@ -7,10 +7,9 @@
 #include "kit/files.hpp"
 #include "kit/load.hpp"
 #include "kit/nginx.hpp"
+#include "kit/report.hpp"
 #include "kit/sink.hpp"
 #include "traffic.hpp"
-
-#include <boost/json/object.hpp>
 
 #include <memory>
 #include <optional>

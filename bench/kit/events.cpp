@@ -1,11 +1,11 @@
 #include "kit/events.hpp"
 
 #include "kit/load.hpp"
-#include "kit/nginx.hpp"
 
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <random>
 #include <stdexcept>
 
 namespace klen::bench {
@@ -29,20 +29,35 @@ std::string account_name(std::size_t n) {
     return text.data();
 }
 
-void make_webhooks(std::uint16_t api_port, std::string const& key, population const& who, std::string const& scheme,
-                   std::uint16_t receiver_port) {
+std::string prose(std::size_t bytes) {
+    static constexpr std::array words{
+        "the",  "caller", "asked",   "whether", "an",   "appointment", "on",    "Tuesday",  "could",  "be",     "moved",
+        "to",   "later",  "because", "of",      "a",    "train",       "that",  "was",      "late",   "and",    "agent",
+        "said", "yes",    "then",    "thanked", "them", "for",         "their", "patience", "before", "hanging"};
+    std::minstd_rand random(1);
+    std::string out;
+    out.reserve(bytes + 16);
+    while (out.size() < bytes) {
+        out += words[random() % words.size()];
+        out += random() % 8 == 0 ? std::to_string(random() % 100'000) : " ";
+    }
+    out.resize(bytes);
+    return out;
+}
+
+void make_webhooks(std::uint16_t api_port, std::string const& key, std::size_t count,
+                   std::function<new_webhook(std::size_t)> const& describe) {
     load_plan plan;
     plan.port = api_port;
     plan.connections = 32;
-    plan.calls_max = who.webhooks;
+    plan.calls_max = count;
     plan.write = [&](std::string& out, std::uint64_t n) {
-        auto const body = R"({"name":"bench","subscribed_events":["*"],"url":")" + scheme + "://" +
-                          receiver_address(n) + ":" + std::to_string(receiver_port) + "/" +
-                          std::to_string(n % who.fan_out) + R"("})";
-        out += request_head("/api/v1/webhooks?account_id=" + account_name(n / who.fan_out), key, body.size()) + body;
+        auto const what = describe(n);
+        auto const body = R"({"name":"bench","subscribed_events":["*"],"url":")" + what.url + R"("})";
+        out += request_head("/api/v1/webhooks?account_id=" + account_name(what.account), key, body.size()) + body;
     };
     auto const made = run_load(plan);
-    if (made.accepted != who.webhooks)
+    if (made.accepted != count)
         throw std::runtime_error("webhooks could not be made: " + made.first_refusal);
 }
 
@@ -52,7 +67,7 @@ event_requests::event_requests(shape what, std::string const& key) : shape_(what
     // What a receiver gets has type and time, too, but no account: about 100 bytes around the padding.
     constexpr std::size_t around = 100;
     auto const padding = shape_.body_bytes > around ? shape_.body_bytes - around : 1;
-    after_number_ = R"(,"pad":")" + std::string(padding, 'x') + R"("}}})";
+    after_number_ = R"(,"pad":")" + prose(padding) + R"("}}})";
     std::string one;
     write_event(one, 0);
     auto const length = shape_.batch == 1 ? one.size() : shape_.batch * (one.size() + 1) + 1;
@@ -61,7 +76,7 @@ event_requests::event_requests(shape what, std::string const& key) : shape_(what
 
 void event_requests::write_event(std::string& out, std::uint64_t n) const {
     out += before_account_;
-    out += account_name(n % shape_.accounts);
+    out += account_name(shape_.first_account + n % shape_.accounts);
     out += before_number_;
     std::array<char, 24> digits{};
     auto const end = std::to_chars(digits.data(), digits.data() + digits.size(), number_base + n).ptr;

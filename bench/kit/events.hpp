@@ -2,29 +2,32 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
 namespace klen::bench {
 
-/// Webhooks in accounts of `fan_out` each, so that an event of an account becomes so many deliveries.
-struct population {
-    std::size_t webhooks = 100;
-    std::size_t fan_out = 1;
-    std::size_t accounts() const { return webhooks / fan_out; }
-};
-/// "a000007": all of one length, so that requests are, too.
+/// "a0000007": all of one length, so that requests are, too.
 std::string account_name(std::size_t n);
 
-/// Makes them through the API. Webhook n is at receiver n's address, its path its place in its account.
-void make_webhooks(std::uint16_t api_port, std::string const& key, population const& who, std::string const& scheme,
-                   std::uint16_t receiver_port);
+/// Text that compresses about as well as people's does, always the same.
+std::string prose(std::size_t bytes);
+
+struct new_webhook {
+    std::size_t account = 0;
+    std::string url;
+};
+/// Makes so many through the API, as `describe` says of each.
+void make_webhooks(std::uint16_t api_port, std::string const& key, std::size_t count,
+                   std::function<new_webhook(std::size_t)> const& describe);
 
 /// Writes publish requests. Events go to the accounts in turn; each carries its number, by which a receiver tells it.
 class event_requests {
   public:
     struct shape {
         std::size_t accounts = 1;
+        std::size_t first_account = 0;
         std::size_t body_bytes = 1024; ///< what a receiver gets, about
         std::size_t batch = 1;         ///< events in one request; 1: not as an array
     };

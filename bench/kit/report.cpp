@@ -87,6 +87,10 @@ void report::add(json::object row) {
     rows_.push_back(std::move(row));
 }
 
+json::object to_json(latency_summary const& of) {
+    return {{"p50", of.p50_ms}, {"p99", of.p99_ms}, {"p999", of.p999_ms}, {"max", of.max_ms}, {"count", of.count}};
+}
+
 void write_json(std::string const& file, std::string const& revision, std::vector<report const*> const& of) {
     json::object out{{"machine", surroundings(revision)}};
     for (auto const* one : of) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kit/times.hpp"
+
 #include <boost/json/object.hpp>
 
 #include <string>
@@ -29,6 +31,9 @@ class report {
     std::vector<column> columns_;
     std::vector<boost::json::object> rows_;
 };
+
+/// {"p50": …, …}, milliseconds.
+boost::json::object to_json(latency_summary const& of);
 
 /// One file for the reports of one run, with the machine and the revision that were measured.
 void write_json(std::string const& file, std::string const& revision, std::vector<report const*> const& of);

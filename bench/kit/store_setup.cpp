@@ -17,11 +17,11 @@ std::string webhook_id_sql(std::string const& n) {
     return "('00000000-0000-7000-8000-' || lpad((" + n + ")::text, 12, '0'))::uuid";
 }
 
-void insert_webhooks(database_link& into, population const& who) {
+void insert_webhooks(database_link& into, std::size_t count, std::size_t fan_out) {
     into.run("INSERT INTO webhooks (webhook_id, account_id, name, url, subscribed_events) SELECT " +
-             webhook_id_sql("n") + ", 'a' || lpad((n / " + std::to_string(who.fan_out) +
+             webhook_id_sql("n") + ", 'a' || lpad((n / " + std::to_string(fan_out) +
              ")::text, 7, '0'), 'bench', 'https://example.com/', ARRAY['*'] FROM generate_series(0, " +
-             std::to_string(who.webhooks - 1) + ") n");
+             std::to_string(count - 1) + ") n");
     into.run("ANALYZE webhooks");
 }
 

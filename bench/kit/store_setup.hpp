@@ -1,7 +1,6 @@
 #pragma once
 
 #include "kit/database.hpp"
-#include "kit/events.hpp"
 
 #include "klen/webhooks/base/result.hpp"
 #include "klen/webhooks/store/private_postgres.hpp"
@@ -25,8 +24,8 @@ T must(webhooks::result<T> got) {
 /// A private PostgreSQL with the project's schema, for measurements of the store without a daemon.
 std::unique_ptr<webhooks::store::private_postgres> start_database(std::string const& dir);
 
-/// Webhooks straight in the database, without secrets; accounts as `account_name` says.
-void insert_webhooks(database_link& into, population const& who);
+/// Webhooks straight in the database, without secrets, `fan_out` in each account; accounts as `account_name` says.
+void insert_webhooks(database_link& into, std::size_t count, std::size_t fan_out);
 
 /// Which id webhook n of `insert_webhooks` has.
 std::string webhook_id_sql(std::string const& n);
