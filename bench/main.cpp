@@ -2,6 +2,8 @@
 
 #include "ceiling.hpp"
 #include "end_to_end.hpp"
+#include "growth.hpp"
+#include "herd.hpp"
 #include "kit/arguments.hpp"
 #include "kit/socket.hpp"
 #include "neighbours.hpp"
@@ -73,6 +75,42 @@ int neighbours(arguments& from) {
     return 0;
 }
 
+int growth(arguments& from) {
+    common_options const common(from);
+    growth_options how;
+    how.binary = common.binary;
+    how.fill = from.text("--fill", how.fill);
+    how.waiting = from.counts("--waiting", "10k,1M,10M");
+    how.webhooks = from.counts("--webhooks", "10,10k,1M");
+    how.attempts = from.count("--attempts", how.attempts);
+    how.rate = from.number("--rate", how.rate);
+    how.seconds = from.number("--seconds", how.seconds);
+    how.claims = from.count("--claims", how.claims);
+    from.refuse_others();
+    scratch_dir const in(common.dir, common.keep);
+    auto const rows = measure_growth(how, in);
+    write(common, {&rows});
+    return 0;
+}
+
+int herd(arguments& from) {
+    common_options const common(from);
+    herd_options how;
+    how.binary = common.binary;
+    how.fill = from.text("--fill", how.fill);
+    how.deliveries = from.count("--deliveries", how.deliveries);
+    how.hosts = from.count("--hosts", how.hosts);
+    how.webhooks_per_host = from.count("--webhooks-per-host", how.webhooks_per_host);
+    how.answers_after_ms = from.number("--answers-after-ms", how.answers_after_ms);
+    how.rate = from.number("--rate", how.rate);
+    how.seconds = from.number("--seconds", how.seconds);
+    from.refuse_others();
+    scratch_dir const in(common.dir, common.keep);
+    auto const rows = measure_herd(how, in);
+    write(common, {&rows});
+    return 0;
+}
+
 /// Not for people: the server of the intake part.
 int intake_server(arguments& from) {
     auto const port = static_cast<std::uint16_t>(from.count("--port", 0));
@@ -82,8 +120,11 @@ int intake_server(arguments& from) {
 }
 
 int run(int argc, char** argv) {
-    std::map<std::string, int (*)(arguments&)> const commands{
-        {"end-to-end", parts_and_end_to_end}, {"neighbours", neighbours}, {"serve-intake", intake_server}};
+    std::map<std::string, int (*)(arguments&)> const commands{{"end-to-end", parts_and_end_to_end},
+                                                              {"growth", growth},
+                                                              {"herd", herd},
+                                                              {"neighbours", neighbours},
+                                                              {"serve-intake", intake_server}};
     auto const command = commands.find(argc > 1 ? argv[1] : "");
     if (command == commands.end()) {
         std::fprintf(stderr, "usage: %s <command> [options]; see scripts/bench\n", argv[0]);

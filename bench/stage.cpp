@@ -31,21 +31,31 @@ boost::json::object stage_run::to_json() const {
             {"rss_peak_mb", static_cast<double>(memory.peak_bytes) / 1e6}};
 }
 
-stage::stage(std::string const& binary, traffic const& what, scratch_dir const& in) : what_(what) {
+stage::stage(std::string const& binary, traffic const& what, scratch_dir const& in)
+    : what_(what), binary_(binary), dir_(in.make("daemon")) {
     auto const receiver = in.make("nginx");
-    std::map<std::string, std::string> settings;
     if (what.tls) {
         tls_ = make_certificate(receiver, what.webhooks);
-        settings["KLEN_WEBHOOKS_EGRESS_CA_FILE"] = tls_->file;
+        settings_["KLEN_WEBHOOKS_EGRESS_CA_FILE"] = tls_->file;
     }
     nginx_ = std::make_unique<nginx_receiver>(nginx_receiver::options{.dir = receiver, .tls = tls_ ? &*tls_ : nullptr});
-    daemon_ = std::make_unique<daemon_under_test>(binary, in.make("daemon"), settings);
-    database_ = std::make_unique<database_link>(daemon_->database_url());
+    start_daemon();
     auto const scheme = std::string(what.tls ? "https" : "http") + "://";
     auto const port = ":" + std::to_string(nginx_->port()) + "/";
     make_webhooks(daemon_->port(), daemon_->key(), what.webhooks, [&](std::size_t n) {
         return new_webhook{n / what.fan_out, scheme + receiver_address(n) + port + std::to_string(n % what.fan_out)};
     });
+}
+
+void stage::start_daemon() {
+    daemon_ = std::make_unique<daemon_under_test>(binary_, dir_, settings_);
+    database_ = std::make_unique<database_link>(daemon_->database_url());
+}
+
+void stage::stop_daemon() {
+    database_.reset();
+    daemon_->stop();
+    daemon_.reset();
 }
 
 void stage::receive_ourselves(std::size_t events_max) {
@@ -61,70 +71,82 @@ std::uint64_t stage::delivered_so_far() {
 }
 
 stage::usage stage::used_so_far() {
-    return {cpu_of_family(daemon_->pid()), sink_ ? sink_->cpu_seconds() : nginx_->cpu_seconds(), database_->counters(),
-            delivered_so_far()};
+    return {cpu_of_family(daemon_->pid()), sink_ ? sink_->cpu_seconds() : nginx_->cpu_seconds(),
+            database_->counters(),         delivered_so_far(),
+            sink_ ? sink_->received() : 0, sink_ ? sink_->repeats() : 0};
 }
 
-/// Seconds until the last outcome was committed.
-double stage::wait_until_delivered(std::uint64_t total, std::int64_t since) {
+/// Seconds until the last outcome was committed; beside others, until the last request was received.
+double stage::wait_until_through(usage const& before, std::uint64_t deliveries, bool alone) {
     constexpr double patience_s = 120;
-    while (delivered_so_far() < total) {
-        if (seconds_since(since) > patience_s)
+    auto const began = now_ns();
+    auto const through = [&] {
+        return alone ? delivered_so_far() >= before.delivered + deliveries
+                     : sink_->received() >= before.received + deliveries;
+    };
+    while (!through()) {
+        if (seconds_since(began) > patience_s)
             throw std::runtime_error("two minutes after the last event not everything is delivered");
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
-    return seconds_since(since);
+    return seconds_since(began);
+}
+
+/// `answered`: when each call was accepted, 0 where it was not.
+load_plan stage::plan_of(publishing const& how, event_requests const& requests, std::vector<std::int64_t>& answered) {
+    load_plan plan;
+    plan.port = daemon_->port();
+    plan.connections = how.connections;
+    plan.rate = how.events_per_second / static_cast<double>(what_.batch);
+    plan.seconds = how.seconds;
+    plan.write = [&requests](std::string& out, std::uint64_t n) { requests.write(out, n); };
+    if (sink_)
+        plan.answered = [&answered](std::uint64_t n, int status, std::int64_t at) {
+            answered.resize(std::max<std::size_t>(answered.size(), n + 1));
+            answered[n] = status == 202 ? at : 0;
+        };
+    return plan;
+}
+
+void stage::take_costs(stage_run& into, usage const& before, double load_cpu_seconds) {
+    auto const after = used_so_far();
+    auto const deliveries = static_cast<double>(std::max<std::uint64_t>(1, into.deliveries));
+    auto const each = [&](auto from, auto to) { return static_cast<double>(to - from) / deliveries; };
+    into.daemon_us = each(before.daemon.own, after.daemon.own) * 1e6;
+    into.postgres_us = each(before.daemon.postgres, after.daemon.postgres) * 1e6;
+    into.receiver_us = each(before.receiver, after.receiver) * 1e6;
+    into.load_us = load_cpu_seconds / deliveries * 1e6;
+    into.commits = each(before.database.commits, after.database.commits);
+    into.statements = each(before.database.statements, after.database.statements);
+    into.wal_bytes = each(before.database.wal_bytes, after.database.wal_bytes);
+    into.memory = memory_of(daemon_->pid());
 }
 
 stage_run stage::publish(publishing const& how) {
     event_requests const requests(
         {.accounts = what_.webhooks / what_.fan_out, .body_bytes = what_.body_bytes, .batch = what_.batch},
         daemon_->key());
-    std::vector<std::int64_t> answered; // by call; 0: not accepted
-    load_plan plan;
-    plan.port = daemon_->port();
-    plan.connections = how.connections;
-    plan.rate = how.events_per_second / static_cast<double>(what_.batch);
-    plan.seconds = how.seconds;
-    plan.write = [&](std::string& out, std::uint64_t n) { requests.write(out, n); };
-    if (sink_) {
+    std::vector<std::int64_t> answered;
+    if (sink_)
         sink_->reset();
-        plan.answered = [&](std::uint64_t n, int status, std::int64_t at) {
-            answered.resize(std::max<std::size_t>(answered.size(), n + 1));
-            answered[n] = status == 202 ? at : 0;
-        };
-    }
     auto const before = used_so_far();
-    auto const repeats = sink_ ? sink_->repeats() : 0;
-    auto load = run_load(plan);
-    auto const last_answer = now_ns();
-    stage_run out;
-    out.deliveries = load.accepted * what_.batch * what_.fan_out;
-    out.drain_s = wait_until_delivered(before.delivered + out.deliveries, last_answer);
-    auto const whole = load.seconds + out.drain_s;
-    auto const after = used_so_far();
+    auto load = run_load(plan_of(how, requests, answered));
 
-    auto const each = [&](auto from, auto to) {
-        return static_cast<double>(to - from) / static_cast<double>(std::max<std::uint64_t>(1, out.deliveries));
-    };
-    out.published_per_s = static_cast<double>(load.accepted * what_.batch) / load.seconds;
-    out.delivered_per_s = static_cast<double>(out.deliveries) / whole;
+    stage_run out;
+    auto const events = load.accepted * what_.batch;
+    out.deliveries = events * what_.fan_out;
+    out.drain_s = wait_until_through(before, out.deliveries, how.alone);
+    take_costs(out, before, load.cpu_seconds);
+    out.published_per_s = static_cast<double>(events) / load.seconds;
+    out.delivered_per_s = static_cast<double>(out.deliveries) / (load.seconds + out.drain_s);
     out.refused = load.refused;
     out.lost = load.lost;
     out.first_refusal = load.first_refusal;
     out.overrun_s = how.events_per_second > 0 ? std::max(0.0, load.seconds - how.seconds) : 0;
     out.publish = summary_of(std::move(load.latency_ns));
     out.lateness = summary_of(std::move(load.lateness_ns));
-    out.daemon_us = each(before.daemon.own, after.daemon.own) * 1e6;
-    out.postgres_us = each(before.daemon.postgres, after.daemon.postgres) * 1e6;
-    out.receiver_us = each(before.receiver, after.receiver) * 1e6;
-    out.load_us = each(0.0, load.cpu_seconds) * 1e6;
-    out.commits = each(before.database.commits, after.database.commits);
-    out.statements = each(before.database.statements, after.database.statements);
-    out.wal_bytes = each(before.database.wal_bytes, after.database.wal_bytes);
-    out.memory = memory_of(daemon_->pid());
     if (sink_) {
-        out.repeats = sink_->repeats() - repeats;
+        out.repeats = sink_->repeats() - before.repeats;
         take_first_bytes(out, answered);
     }
     return out;

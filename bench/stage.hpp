@@ -21,6 +21,7 @@ struct publishing {
     unsigned connections = 256;
     double events_per_second = 0; ///< 0: closed loop
     double seconds = 5;
+    bool alone = true; ///< the daemon delivers nothing else meanwhile; otherwise there must be a sink
 };
 
 /// What one measurement gave. CPU, statements and bytes are those between the first call and the last outcome's commit.
@@ -55,6 +56,11 @@ class stage {
     stage_run publish(publishing const& how);
     /// From now on a sink of ours receives in nginx's place, and the time to a delivery's first byte is known.
     void receive_ourselves(std::size_t events_max);
+    /// For work on its data in between: the folder of its private PostgreSQL.
+    void stop_daemon();
+    void start_daemon();
+    std::string private_dir() const { return dir_ + "/private"; }
+
     traffic const& of() const { return what_; }
     daemon_under_test& daemon() { return *daemon_; }
 
@@ -64,13 +70,20 @@ class stage {
         double receiver = 0;
         database_counters database;
         std::uint64_t delivered = 0;
+        std::uint64_t received = 0; ///< by the sink
+        std::uint64_t repeats = 0;
     };
     usage used_so_far();
     std::uint64_t delivered_so_far();
-    double wait_until_delivered(std::uint64_t total, std::int64_t since);
+    double wait_until_through(usage const& before, std::uint64_t deliveries, bool alone);
+    load_plan plan_of(publishing const& how, event_requests const& requests, std::vector<std::int64_t>& answered);
+    void take_costs(stage_run& into, usage const& before, double load_cpu_seconds);
     void take_first_bytes(stage_run& into, std::vector<std::int64_t> const& answered) const;
 
     traffic what_;
+    std::string binary_;
+    std::string dir_;
+    std::map<std::string, std::string> settings_;
     std::optional<certificate> tls_;
     std::unique_ptr<nginx_receiver> nginx_;
     std::unique_ptr<daemon_under_test> daemon_;

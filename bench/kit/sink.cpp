@@ -186,17 +186,15 @@ class sink::server {
     }
 
     void note(std::string_view path, std::string_view body, std::int64_t first_byte) {
-        owner_.received_.fetch_add(1, std::memory_order_relaxed);
         std::size_t number = 0;
         std::from_chars(path.data() + 1, path.data() + path.size(), number);
         auto const slot = event_number_in(body) * how_.fan_out + number;
-        if (slot >= owner_.arrived_.size())
-            return;
-        auto& at = owner_.arrived_[slot];
-        if (at.load(std::memory_order_relaxed) == 0)
-            at.store(first_byte, std::memory_order_relaxed);
-        else
-            owner_.repeats_.fetch_add(1, std::memory_order_relaxed);
+        if (slot < owner_.arrived_.size()) {
+            std::int64_t none = 0;
+            if (!owner_.arrived_[slot].compare_exchange_strong(none, first_byte))
+                owner_.repeats_.fetch_add(1, std::memory_order_relaxed);
+        }
+        owner_.received_.fetch_add(1, std::memory_order_release); // whoever counts it finds its time
     }
 
     void respond(connection& c) {

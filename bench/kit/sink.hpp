@@ -33,7 +33,7 @@ class sink {
     std::int64_t arrived(std::size_t slot) const { return arrived_[slot].load(std::memory_order_relaxed); }
     /// Forgets all arrivals.
     void reset();
-    std::uint64_t received() const { return received_.load(std::memory_order_relaxed); } ///< well-behaved paths only
+    std::uint64_t received() const { return received_.load(std::memory_order_acquire); } ///< well-behaved paths only
     std::uint64_t repeats() const { return repeats_.load(std::memory_order_relaxed); }
     std::uint64_t hostile() const { return hostile_.load(std::memory_order_relaxed); }
     double cpu_seconds() const; ///< of its thread

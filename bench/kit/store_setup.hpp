@@ -21,13 +21,11 @@ T must(webhooks::result<T> got) {
         return std::move(*got);
 }
 
-/// A private PostgreSQL with the project's schema, for measurements of the store without a daemon.
+/// A private PostgreSQL with the project's schema, for measurements of the store without a daemon. In an empty folder,
+/// or in that of a daemon that is not running.
 std::unique_ptr<webhooks::store::private_postgres> start_database(std::string const& dir);
 
 /// Webhooks straight in the database, without secrets, `fan_out` in each account; accounts as `account_name` says.
 void insert_webhooks(database_link& into, std::size_t count, std::size_t fan_out);
-
-/// Which id webhook n of `insert_webhooks` has.
-std::string webhook_id_sql(std::string const& n);
 
 } // namespace klen::bench
