@@ -18,6 +18,8 @@ class ceiling {
     /// CPU microseconds of one delivery, over all processes.
     double cpu_us(traffic const& of);
     double per_second(traffic const& of);
+    /// PostgreSQL's share of it: what the batched lifecycle costs alone.
+    double postgres_us(traffic const& of) { return store(of).postgres_us; }
     /// Every part measured so far.
     report const& parts() const { return report_; }
     /// Measures the load generator alone, too, which is in no sum: its share is counted beside the intake.
@@ -37,10 +39,10 @@ class ceiling {
     report report_{"parts",
                    {{"part", "part"},
                     {"a second", "per_second"},
-                    {"daemon us", "cpu_us.daemon", 1},
-                    {"PostgreSQL us", "cpu_us.postgres", 1},
-                    {"nginx us", "cpu_us.receiver", 1},
-                    {"load us", "cpu_us.load", 1}}};
+                    {"daemon µs", "cpu_us.daemon", 1},
+                    {"PostgreSQL µs", "cpu_us.postgres", 1},
+                    {"nginx µs", "cpu_us.receiver", 1},
+                    {"load µs", "cpu_us.load", 1}}};
 };
 
 } // namespace klen::bench

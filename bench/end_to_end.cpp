@@ -149,6 +149,7 @@ class row_measurement {
 report measure_end_to_end(end_to_end_options const& how, ceiling& most, scratch_dir const& in) {
     report out("end_to_end", {{"traffic", "traffic"},
                               {"deliv./s", "highest_per_s"},
+                              {"ceiling", "ceiling_per_s"},
                               {"÷ ceiling", "ratio", 2},
                               {"sustained/s", "sustained_per_s"},
                               {"202 p50", "half.publish_ms.p50", 2},
@@ -159,6 +160,7 @@ report measure_end_to_end(end_to_end_options const& how, ceiling& most, scratch_
                               {"p99.9", "half.first_byte_ms.p999", 1},
                               {"daemon", "closed.cpu_us.daemon", 1},
                               {"PostgreSQL", "closed.cpu_us.postgres", 1},
+                              {"÷ alone", "postgres_ratio", 2},
                               {"nginx", "closed.cpu_us.receiver", 1},
                               {"load", "closed.cpu_us.load", 1},
                               {"commits", "closed.commits", 3},
@@ -170,7 +172,9 @@ report measure_end_to_end(end_to_end_options const& how, ceiling& most, scratch_
         most.per_second(what); // all parts first
     for (auto const& what : rows) {
         std::fprintf(stderr, "%s\n", what.name().c_str());
-        out.add(row_measurement(how, what, in).measure(most.per_second(what)));
+        auto row = row_measurement(how, what, in).measure(most.per_second(what));
+        row["postgres_ratio"] = row["closed"].at("cpu_us").at("postgres").as_double() / most.postgres_us(what);
+        out.add(std::move(row));
     }
     return out;
 }

@@ -3,6 +3,7 @@
 #include "ceiling.hpp"
 #include "end_to_end.hpp"
 #include "growth.hpp"
+#include "held_transaction.hpp"
 #include "herd.hpp"
 #include "kit/arguments.hpp"
 #include "kit/socket.hpp"
@@ -111,6 +112,20 @@ int herd(arguments& from) {
     return 0;
 }
 
+int held_transaction(arguments& from) {
+    common_options const common(from);
+    held_transaction_options how;
+    how.binary = common.binary;
+    how.rate = from.number("--rate", how.rate);
+    how.minutes = from.number("--minutes", how.minutes);
+    how.seconds = from.number("--seconds", how.seconds);
+    from.refuse_others();
+    scratch_dir const in(common.dir, common.keep);
+    auto const rows = measure_held_transaction(how, in);
+    write(common, {&rows});
+    return 0;
+}
+
 /// Not for people: the server of the intake part.
 int intake_server(arguments& from) {
     auto const port = static_cast<std::uint16_t>(from.count("--port", 0));
@@ -122,6 +137,7 @@ int intake_server(arguments& from) {
 int run(int argc, char** argv) {
     std::map<std::string, int (*)(arguments&)> const commands{{"end-to-end", parts_and_end_to_end},
                                                               {"growth", growth},
+                                                              {"held-transaction", held_transaction},
                                                               {"herd", herd},
                                                               {"neighbours", neighbours},
                                                               {"serve-intake", intake_server}};

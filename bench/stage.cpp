@@ -27,6 +27,8 @@ boost::json::object stage_run::to_json() const {
             {"commits", commits},
             {"statements", statements},
             {"wal_bytes", wal_bytes},
+            {"connections_opened", connections_opened},
+            {"tls_sessions_resumed", sessions_resumed},
             {"rss_mb", static_cast<double>(memory.resident_bytes) / 1e6},
             {"rss_peak_mb", static_cast<double>(memory.peak_bytes) / 1e6}};
 }
@@ -71,9 +73,18 @@ std::uint64_t stage::delivered_so_far() {
 }
 
 stage::usage stage::used_so_far() {
-    return {cpu_of_family(daemon_->pid()), sink_ ? sink_->cpu_seconds() : nginx_->cpu_seconds(),
-            database_->counters(),         delivered_so_far(),
-            sink_ ? sink_->received() : 0, sink_ ? sink_->repeats() : 0};
+    usage out;
+    out.daemon = cpu_of_family(daemon_->pid());
+    out.receiver = sink_ ? sink_->cpu_seconds() : nginx_->cpu_seconds();
+    out.database = database_->counters();
+    out.delivered = delivered_so_far();
+    if (sink_) {
+        out.received = sink_->received();
+        out.repeats = sink_->repeats();
+    }
+    out.connections_opened = daemon_->metric("egress_connections_opened_total");
+    out.sessions_resumed = daemon_->metric("egress_tls_sessions_resumed_total");
+    return out;
 }
 
 /// Seconds until the last outcome was committed; beside others, until the last request was received.
@@ -119,6 +130,8 @@ void stage::take_costs(stage_run& into, usage const& before, double load_cpu_sec
     into.commits = each(before.database.commits, after.database.commits);
     into.statements = each(before.database.statements, after.database.statements);
     into.wal_bytes = each(before.database.wal_bytes, after.database.wal_bytes);
+    into.connections_opened = after.connections_opened - before.connections_opened;
+    into.sessions_resumed = after.sessions_resumed - before.sessions_resumed;
     into.memory = memory_of(daemon_->pid());
 }
 

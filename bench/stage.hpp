@@ -40,7 +40,8 @@ struct stage_run {
     std::uint64_t repeats = 0;  ///< only with a sink
     /// CPU microseconds of a delivery.
     double daemon_us = 0, postgres_us = 0, receiver_us = 0, load_us = 0;
-    double commits = 0, statements = 0, wal_bytes = 0; ///< of a delivery
+    double commits = 0, statements = 0, wal_bytes = 0;   ///< of a delivery
+    double connections_opened = 0, sessions_resumed = 0; ///< by the daemon, to receivers; in all
     memory_use memory;
 
     double cpu_us() const { return daemon_us + postgres_us + receiver_us + load_us; }
@@ -72,6 +73,8 @@ class stage {
         std::uint64_t delivered = 0;
         std::uint64_t received = 0; ///< by the sink
         std::uint64_t repeats = 0;
+        double connections_opened = 0;
+        double sessions_resumed = 0;
     };
     usage used_so_far();
     std::uint64_t delivered_so_far();

@@ -38,14 +38,24 @@ std::string shown(json::value const* value, int digits) {
     return text.data();
 }
 
-constexpr std::size_t first_width = 40;
-std::size_t width_of(column const& c) { return std::max<std::size_t>(c.title.size(), 8) + 2; }
+constexpr std::size_t first_width = 44;
 
-void print_cell(std::size_t place, column const& c, std::string const& text) {
+/// Characters, where bytes are UTF-8.
+std::size_t length_of(std::string const& text) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::string padding(std::string const& text, std::size_t width) {
+    auto const length = length_of(text);
+    return std::string(length < width ? width - length : 0, ' ');
+}
+
+/// The first column to the left, numbers to the right.
+std::string cell(std::size_t place, column const& c, std::string const& text) {
     if (place == 0)
-        std::printf("%-*s", static_cast<int>(first_width), text.c_str());
-    else
-        std::printf("%*s", static_cast<int>(width_of(c)), text.c_str());
+        return text + padding(text, first_width);
+    return " " + padding(text, std::max<std::size_t>(length_of(c.title), 7)) + text;
 }
 
 std::string cpu_model() {
@@ -74,15 +84,16 @@ json::object surroundings(std::string const& revision) {
 } // namespace
 
 void report::add(json::object row) {
+    std::string line;
     if (rows_.empty()) {
-        std::printf("\n%s\n", name_.c_str());
+        line = "\n" + name_ + "\n";
         for (std::size_t i = 0; i < columns_.size(); ++i)
-            print_cell(i, columns_[i], columns_[i].title);
-        std::printf("\n");
+            line += cell(i, columns_[i], columns_[i].title);
+        line += '\n';
     }
     for (std::size_t i = 0; i < columns_.size(); ++i)
-        print_cell(i, columns_[i], shown(at_path(row, columns_[i].path), columns_[i].digits));
-    std::printf("\n");
+        line += cell(i, columns_[i], shown(at_path(row, columns_[i].path), columns_[i].digits));
+    std::printf("%s\n", line.c_str());
     std::fflush(stdout);
     rows_.push_back(std::move(row));
 }
