@@ -70,13 +70,16 @@ constexpr statement find_keys{
 
 constexpr statement find_events{"find_events", "SELECT event_id FROM events WHERE event_id = ANY ($1::uuid[])"};
 
-// Everything that was made for an event has its millisecond: a narrow range of the primary key.
+// Everything that was made for an event has its millisecond: a narrow range of the primary key. What was born leased
+// still is the row of the transaction that stored its event. One that was born parked may have been claimed since, by
+// this very instance, which sends it already: that made another version of the row.
 constexpr statement find_born{"find_born_deliveries",
                               "SELECT d.delivery_id, i.event_id, d.webhook_id, d.parked"
                               " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS i (event_id, first, past_last)"
                               " CROSS JOIN LATERAL (SELECT delivery_id, webhook_id, parked FROM deliveries"
                               "  WHERE delivery_id >= i.first AND delivery_id < i.past_last AND event_id = i.event_id"
-                              "   AND (lease_owner = $4::bigint OR parked) OFFSET 0) d"};
+                              "   AND (parked OR lease_owner = $4::bigint"
+                              "    AND xmin = (SELECT xmin FROM events WHERE event_id = i.event_id)) OFFSET 0) d"};
 
 std::string patterns_of(std::string_view event_type) {
     std::string out;

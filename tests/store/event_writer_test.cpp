@@ -408,5 +408,32 @@ TEST_F(event_writer_test, a_commit_that_could_not_be_settled_in_time_is_settled_
     EXPECT_EQ(count("events"), 2);
 }
 
+TEST_F(event_writer_test, what_was_claimed_before_its_commit_was_settled_is_not_handed_over_again) {
+    auto const me = grant_all();
+    auto const full = add_webhook(db, "a", {"*"});
+    gate.set({me, 1'000'000, {full}});
+    unix_proxy proxy(db.url());
+    auto writer = make(proxy.url());
+    ASSERT_TRUE(submit(*writer, make_event("a")).get());
+    gate.hold();
+    auto const asked = gate.asked();
+    auto waiting = submit(*writer, make_event("a"));
+    gate.wait_until_asked(asked + 1);
+    proxy.swallow_next_answer();
+    proxy.refuse_new();
+    gate.let_go();
+    ASSERT_FALSE(waiting.get()) << "in doubt";
+
+    auto const claims = make_delivery_store(db.options(), delivery_config{});
+    auto const claimed = run(claims->claim_parked(me, {{full, 10}}));
+    ASSERT_TRUE(claimed);
+    ASSERT_EQ(claimed->deliveries.size(), 2U);
+
+    proxy.admit();
+    ASSERT_TRUE(eventually([&] { return submit(*writer, make_event("a")).get().has_value(); }));
+    EXPECT_TRUE(gate.taken().empty()) << "its lane has it already: it would be sent twice";
+    EXPECT_EQ(gate.parked().size(), 2U) << "that of the first event and that of the last";
+}
+
 } // namespace
 } // namespace klen::webhooks::store
