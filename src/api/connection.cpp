@@ -33,9 +33,12 @@ std::string_view text_of(boost::beast::flat_buffer const& buffer) {
 
 bool takes_json(method verb) { return verb == method::post || verb == method::put || verb == method::patch; }
 
-response rate_limited(milliseconds wait) {
-    auto const whole_seconds = std::max<std::int64_t>(1, std::chrono::ceil<seconds>(wait).count());
-    auto out = error_response(429, "rate_limit_exceeded", "this key makes more calls a second than it may");
+response rate_limited(caller const& who) {
+    auto const whole_seconds = std::max<std::int64_t>(1, std::chrono::ceil<seconds>(who.retry_after).count());
+    auto out =
+        error_response(429, "rate_limit_exceeded",
+                       who.account_is_over ? "the keys of this account together make more calls a second than they may"
+                                           : "this key makes more calls a second than it may");
     out.headers.emplace_back("Retry-After", std::to_string(whole_seconds));
     return out;
 }
@@ -336,7 +339,7 @@ std::optional<response> connection::authenticate() {
     now_.key_id = now_.who.key_id;
     now_.account_id = now_.who.account_id.value_or("");
     if (now_.who.retry_after > milliseconds(0))
-        return rate_limited(now_.who.retry_after);
+        return rate_limited(now_.who);
     return authorize();
 }
 

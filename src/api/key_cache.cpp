@@ -47,6 +47,10 @@ class call_bucket {
                 return nanoseconds(0);
         }
     }
+    /// A call that was counted is not made after all.
+    void give_back(std::uint32_t per_second) {
+        full_at_.fetch_sub(one_second.count() / per_second, std::memory_order_relaxed);
+    }
 
   private:
     std::atomic<std::int64_t> full_at_{0};
@@ -87,7 +91,9 @@ struct key_cache::impl {
         caller who;
         std::uint32_t per_second = 0; ///< 0: any number
         std::unique_ptr<activity> counts = std::make_unique<activity>();
-        bool revoked = false; ///< for good: an older row that comes late does not bring it back
+        call_bucket* account_calls = nullptr; ///< none: the account has no limit, or it is a platform key
+        std::uint32_t account_per_second = 0; ///< by this key
+        bool revoked = false;                 ///< for good: an older row that comes late does not bring it back
     };
 
     impl(key_limits l, clock const& t) : limits(l), time(t) {}
@@ -97,11 +103,21 @@ struct key_cache::impl {
     mutable std::shared_mutex mutex;
     std::unordered_map<api_key_id, entry> keys;
     std::unordered_multimap<std::uint64_t, entry const*> by_hash; ///< those that are not revoked
+    std::unordered_map<std::string, call_bucket> accounts;        ///< changed by calls as well
 
     std::uint32_t limit_of(store::api_key_row const& row) const {
         if (row.max_requests_per_second && *row.max_requests_per_second > 0)
             return static_cast<std::uint32_t>(*row.max_requests_per_second);
         return row.account_id ? limits.account_key : limits.platform_key;
+    }
+
+    void count_for_account(entry& known, store::api_key_row const& row) {
+        if (!row.account_id || limits.account == 0)
+            return;
+        known.account_calls = &accounts[*row.account_id];
+        // What a key was given by hand counts, not what is every key's: else two settings would contradict each other.
+        auto const own = static_cast<std::uint32_t>(std::max(row.max_requests_per_second.value_or(0), 0));
+        known.account_per_second = std::max(limits.account, own);
     }
 
     void hide(entry const& known) {
@@ -124,9 +140,23 @@ struct key_cache::impl {
         known.hash = row.hash;
         known.who = {.key_id = row.id.text(), .account_id = row.account_id, .permissions = row.permissions};
         known.per_second = limit_of(row);
+        count_for_account(known, row);
         known.revoked = row.revoked;
         if (!known.revoked)
             by_hash.emplace(first_bytes(known.hash), &known);
+    }
+
+    /// Counts a call, or says in `who` how long to wait for one.
+    void count(entry const& known, caller& who) const {
+        auto const now = time.steady();
+        if (known.per_second != 0)
+            who.retry_after = std::chrono::ceil<milliseconds>(known.counts->calls.take(known.per_second, now));
+        if (who.retry_after > milliseconds(0) || known.account_calls == nullptr)
+            return;
+        who.retry_after = std::chrono::ceil<milliseconds>(known.account_calls->take(known.account_per_second, now));
+        who.account_is_over = who.retry_after > milliseconds(0);
+        if (who.account_is_over && known.per_second != 0)
+            known.counts->calls.give_back(known.per_second);
     }
 
     entry const* find(key_hash const& hash) const {
@@ -157,9 +187,7 @@ std::optional<caller> key_cache::find(std::string_view key) const {
         return std::nullopt;
     known->counts->used.note(impl_->time.wall());
     caller who = known->who;
-    if (known->per_second != 0)
-        who.retry_after =
-            std::chrono::ceil<milliseconds>(known->counts->calls.take(known->per_second, impl_->time.steady()));
+    impl_->count(*known, who);
     return who;
 }
 

@@ -118,6 +118,16 @@ std::optional<response> judge_permissions(key_draft& draft, caller const& who) {
     return std::nullopt;
 }
 
+/// What the configuration leaves a key that has no limit of its own.
+int configured_rate(server_config const& server, bool of_account) {
+    std::uint32_t out = rate_max;
+    auto const bound = [&out](std::uint32_t limit) { out = limit == 0 ? out : std::min(out, limit); };
+    bound(of_account ? server.account_key_requests_per_second_max : server.platform_key_requests_per_second_max);
+    if (of_account)
+        bound(server.account_requests_per_second_max); // a key's own limit would lift that one
+    return static_cast<int>(out);
+}
+
 /// A key makes none of its kind that is faster than itself: what its own limit is, that limit is also the new key's
 /// most.
 task<std::optional<response>> judge_rate(services const* with, caller who, bool platform, std::optional<int>* rate) {
@@ -129,11 +139,8 @@ task<std::optional<response>> judge_rate(services const* with, caller who, bool 
     auto const own = co_await with->store->show_api_key(who.account_id, *own_id);
     if (!own)
         co_return failure_response(own.error(), no_such_key);
-    auto const& server = with->settings->server;
-    auto const configured =
-        who.account_id ? server.account_key_requests_per_second_max : server.platform_key_requests_per_second_max;
-    int const most = own->max_requests_per_second.value_or(
-        configured == 0 ? rate_max : static_cast<int>(std::min<std::uint32_t>(configured, rate_max)));
+    int const most =
+        own->max_requests_per_second.value_or(configured_rate(with->settings->server, who.account_id.has_value()));
     if (!*rate)
         *rate = own->max_requests_per_second;
     if (*rate && **rate > most)
@@ -173,7 +180,8 @@ task<response> create_key(services const* with, request what, caller who) {
     row.account_id = std::get<std::optional<std::string>>(std::move(owner));
     row.hash = fresh.hash;
     row.hint = signing::api_key_hint(fresh.text);
-    auto const stored = co_await with->store->create_api_key(std::move(row));
+    auto const stored =
+        co_await with->store->create_api_key(std::move(row), with->settings->server.keys_per_account_max);
     if (!stored)
         co_return failure_response(stored.error());
     with->key_changed(*stored);

@@ -141,7 +141,8 @@ class daemon {
         : settings_(settings), signals_(taken), shards_("io", io_thread_count(settings.dispatch)),
           coordinator_("coordinator", 1), catalogue_(settings.intake.extra_event_types),
           keys_(api::key_limits{settings.server.account_key_requests_per_second_max,
-                                settings.server.platform_key_requests_per_second_max}) {}
+                                settings.server.platform_key_requests_per_second_max,
+                                settings.server.account_requests_per_second_max}) {}
     ~daemon() { drain(); }
 
     void open_database();

@@ -144,6 +144,12 @@ section declare_server() {
         "have a limit of its own. 0: no limit.");
     s.number("platform_key_requests_per_second_max", &c::platform_key_requests_per_second_max, unit::count, 0,
              {0, 1000000}, "The same with one platform key.");
+    s.number("account_requests_per_second_max", &c::account_requests_per_second_max, unit::count, 200, {0, 1000000},
+             "Calls a second with all keys of one account together, at each daemon, so that more keys are not more "
+             "calls. By default one key that runs wild leaves the others as much again. Where a key was given a limit "
+             "of its own that is higher, its account may make that many. 0: no limit.");
+    s.number("keys_per_account_max", &c::keys_per_account_max, unit::count, 100, {1, 1000000},
+             "Keys of one account that are not revoked.");
     return s.finish();
 }
 

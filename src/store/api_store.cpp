@@ -94,10 +94,11 @@ class real_api_store final : public api_store {
         });
     }
 
-    task<result<api_key_row>> create_api_key(api_key_row key) override {
+    task<result<api_key_row>> create_api_key(api_key_row key, std::uint32_t per_account_max) override {
         if (key.id.value.is_nil())
             key.id = make_id<api_key_id>();
-        return on_thread([key = std::move(key)](session& on) { return insert_key(on, key); });
+        return on_thread(
+            [key = std::move(key), per_account_max](session& on) { return insert_key(on, key, per_account_max); });
     }
     task<result<std::vector<api_key_row>>> list_api_keys() override {
         return on_thread([](session& on) { return read_all_keys(on); });

@@ -19,17 +19,24 @@ namespace {
     " k.revoked_at IS NOT NULL, " KLEN_TIME("k.created_at") ", " KLEN_TIME("k.last_used_at") ", " KLEN_TIME(           \
         "k.revoked_at")
 
+// Held to the end of the transaction by whoever makes keys for this account, so that nobody counts while another adds.
+constexpr statement lock_account_keys{"lock_account_keys", "SELECT pg_advisory_xact_lock(7236285, hashtext($1::text))"};
+
 // A call that is repeated because its answer was lost made another key of the same id; nobody has seen the first one,
-// unless it was used.
+// unless it was used. $8: how many keys the account may have, 0: any number.
 constexpr statement add_key{
     "add_api_key",
     "INSERT INTO api_keys AS k (api_key_id, account_id, name, hash, hint, permissions, max_requests_per_second)"
-    " VALUES ($1::uuid, ($2::text[])[1], $3::text, $4::bytea, $5::text, $6::text[], ($7::integer[])[1])"
+    " SELECT $1::uuid, ($2::text[])[1], $3::text, $4::bytea, $5::text, $6::text[], ($7::integer[])[1]"
+    " WHERE $8::bigint = 0 OR EXISTS (SELECT FROM api_keys WHERE api_key_id = $1::uuid) OR $8::bigint >"
+    "  (SELECT count(*) FROM api_keys WHERE account_id = ($2::text[])[1] AND revoked_at IS NULL)"
     " ON CONFLICT (api_key_id) DO UPDATE"
     "  SET hash = excluded.hash, hint = excluded.hint, changed_at = clock_timestamp()"
     "  WHERE k.hash <> excluded.hash AND k.last_used_at IS NULL AND k.revoked_at IS NULL"
     "   AND k.account_id IS NOT DISTINCT FROM excluded.account_id"
     " RETURNING " KLEN_KEY_COLUMNS};
+
+constexpr statement key_is_there{"api_key_is_there", "SELECT FROM api_keys WHERE api_key_id = $1::uuid"};
 
 constexpr statement list_keys{"list_api_keys", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys k ORDER BY k.api_key_id"};
 constexpr paged_statements of_account{
@@ -86,6 +93,14 @@ api_key_row key_at(rows const& from, std::size_t row) {
     return out;
 }
 
+parameters parameters_of(api_key_row const& key, std::uint32_t per_account_max) {
+    parameters out;
+    out.id(key.id).array(nullable(key.account_id)).text(key.name);
+    out.bytes(key.hash).text(key.hint).array(text_array(key.permissions)).array(nullable(key.max_requests_per_second));
+    out.int8(per_account_max);
+    return out;
+}
+
 result<std::vector<api_key_row>> keys_of(result<rows> const& found) {
     if (!found)
         return found.error();
@@ -105,16 +120,31 @@ result<api_key_row> the_key_of(result<rows> const& found) {
 
 } // namespace
 
-result<api_key_row> insert_key(session& on, api_key_row const& key) {
-    parameters with;
-    with.id(key.id).array(nullable(key.account_id)).text(key.name);
-    with.bytes(key.hash).text(key.hint).array(text_array(key.permissions)).array(nullable(key.max_requests_per_second));
-    auto const added = on.run(add_key, with);
-    if (!added)
-        return added.error();
-    if (added->empty())
-        return read_key(on, key.account_id, key.id);
-    return key_at(*added, 0);
+result<api_key_row> insert_key(session& on, api_key_row const& key, std::uint32_t per_account_max) {
+    auto const max = key.account_id ? per_account_max : 0;
+    result<api_key_row> out = failure{fault::conflict, "the account has " + std::to_string(max) +
+                                                           " keys, which is the most; revoke one that is not needed"};
+    auto const done = on.transact([&](session::work& in) -> result<void> {
+        if (max > 0)
+            if (auto const locked = in.run(lock_account_keys, parameters().text(*key.account_id)); !locked)
+                return locked.error();
+        auto const added = in.run(add_key, parameters_of(key, max));
+        if (!added)
+            return added.error();
+        if (!added->empty()) {
+            out = key_at(*added, 0);
+            return {};
+        }
+        auto const there = in.run(key_is_there, parameters().id(key.id));
+        if (!there)
+            return there.error();
+        if (!there->empty())
+            out = the_key_of(in.run(show_key, parameters().id(key.id).array(nullable(key.account_id))));
+        return {};
+    });
+    if (!done)
+        return done.error();
+    return out;
 }
 
 result<std::vector<api_key_row>> read_all_keys(session& on) { return keys_of(on.run(list_keys)); }

@@ -7,7 +7,7 @@
 /// What api_store does with API keys.
 namespace klen::webhooks::store {
 
-result<api_key_row> insert_key(session& on, api_key_row const& key);
+result<api_key_row> insert_key(session& on, api_key_row const& key, std::uint32_t per_account_max);
 result<std::vector<api_key_row>> read_all_keys(session& on);
 result<page_of<api_key_row>> find_keys(session& on, key_scope const& scope, page_request page);
 result<api_key_row> read_key(session& on, key_scope const& scope, api_key_id id);

@@ -39,7 +39,7 @@ class fake_api_store : public store::api_store {
         return answer(reseal_step());
     }
 
-    task<result<api_key_row>> create_api_key(api_key_row key) override { return answer(std::move(key)); }
+    task<result<api_key_row>> create_api_key(api_key_row key, std::uint32_t) override { return answer(std::move(key)); }
     task<result<std::vector<api_key_row>>> list_api_keys() override { return answer(std::vector<api_key_row>()); }
     task<result<store::page_of<api_key_row>>> list_api_keys(store::key_scope, store::page_request) override {
         return answer(store::page_of<api_key_row>());

@@ -151,6 +151,67 @@ TEST_F(key_limit, keys_do_not_share_a_limit) {
     EXPECT_EQ(let_through(cache, other, 20), 5);
 }
 
+TEST_F(key_limit, keys_of_one_account_share_the_accounts_limit) {
+    key_cache cache({.account_key = 5, .platform_key = 0, .account = 8}, time);
+    auto const second = signing::api_key::generate(), third = signing::api_key::generate();
+    auto const foreign = signing::api_key::generate();
+    cache.apply({row_of(key, "acct"), row_of(second, "acct"), row_of(third, "acct"), row_of(foreign, "other")});
+    EXPECT_EQ(let_through(cache, key, 20), 5);
+    EXPECT_FALSE(cache.find(key.text)->account_is_over) << "its own limit says no";
+    EXPECT_EQ(let_through(cache, second, 20), 3);
+    auto const refused = cache.find(third.text);
+    EXPECT_EQ(refused->retry_after, milliseconds(125));
+    EXPECT_TRUE(refused->account_is_over);
+    EXPECT_EQ(let_through(cache, foreign, 20), 5) << "another account is not affected";
+    time.at += milliseconds(250);
+    EXPECT_EQ(let_through(cache, third, 20), 2);
+}
+
+TEST_F(key_limit, more_keys_are_not_more_calls) {
+    key_cache cache({.account_key = 5, .platform_key = 0, .account = 10}, time);
+    std::vector<signing::api_key> many;
+    for (int i = 0; i < 50; ++i)
+        cache.apply({row_of(many.emplace_back(signing::api_key::generate()), "acct")});
+    int passed = 0;
+    for (int second = 0; second < 3; ++second) {
+        for (auto const& one : many)
+            passed += let_through(cache, one, 2);
+        time.at += seconds(1);
+    }
+    EXPECT_EQ(passed, 30);
+}
+
+TEST_F(key_limit, what_the_account_refuses_does_not_count_for_the_key) {
+    key_cache cache({.account_key = 4, .platform_key = 0, .account = 4}, time);
+    auto const other = signing::api_key::generate();
+    cache.apply({row_of(key, "acct"), row_of(other, "acct")});
+    EXPECT_EQ(let_through(cache, other, 4), 4);
+    EXPECT_EQ(let_through(cache, key, 100), 0);
+    time.at += seconds(1);
+    EXPECT_EQ(let_through(cache, key, 100), 4);
+}
+
+TEST_F(key_limit, a_key_that_was_given_more_may_make_it_and_leaves_others_as_much_less) {
+    key_cache cache({.account_key = 5, .platform_key = 0, .account = 10}, time);
+    auto const other = signing::api_key::generate();
+    auto fast = row_of(key, "acct");
+    fast.max_requests_per_second = 40;
+    cache.apply({fast, row_of(other, "acct")});
+    EXPECT_EQ(let_through(cache, key, 100), 40);
+    EXPECT_EQ(let_through(cache, other, 100), 0);
+    time.at += seconds(1);
+    EXPECT_EQ(let_through(cache, key, 20), 20);
+    EXPECT_EQ(let_through(cache, other, 100), 5) << "half a second's calls are left";
+}
+
+TEST_F(key_limit, an_account_is_limited_where_its_keys_are_not) {
+    key_cache cache({.account_key = 0, .platform_key = 0, .account = 3}, time);
+    auto const of_platform = signing::api_key::generate();
+    cache.apply({row_of(key, "acct"), row_of(of_platform, std::nullopt)});
+    EXPECT_EQ(let_through(cache, key, 100), 3);
+    EXPECT_EQ(let_through(cache, of_platform, 100), 100) << "a platform key belongs to no account";
+}
+
 TEST_F(key_limit, threads_share_one_bucket) {
     key_cache cache({.account_key = 1000, .platform_key = 0}, time);
     cache.apply({row_of(key, "acct")});

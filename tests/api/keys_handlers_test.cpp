@@ -143,6 +143,41 @@ TEST_F(keys_handlers, a_key_over_its_limit_is_told_to_wait) {
     EXPECT_EQ(call("GET", "/api/v1/webhooks").status, 200) << "others are not affected";
 }
 
+TEST_F(keys_handlers, more_keys_do_not_make_an_account_faster) {
+    keys = std::make_unique<key_cache>(key_limits{.account_key = 0, .platform_key = 0, .account = 3});
+    auto const one = make_key("acct_1", {"read"}), two = make_key("acct_1", {"read"});
+    raw_response got;
+    for (int i = 0; i < 40 && got.status != 429; ++i) // a slow machine may win a call back
+        got = call_as(i % 2 == 0 ? one : two, "GET", "/api/v1/whoami");
+    EXPECT_EQ(got.status, 429);
+    EXPECT_EQ(text(json(got), "error"), "rate_limit_exceeded");
+    EXPECT_THAT(message(got), HasSubstr("keys of this account together"));
+    EXPECT_EQ(got.header("Retry-After"), "1");
+    EXPECT_EQ(call_as(make_key("acct_2"), "GET", "/api/v1/whoami").status, 200) << "others are not affected";
+}
+
+TEST_F(keys_handlers, a_limit_of_its_own_cannot_lift_the_accounts) {
+    settings.server.account_key_requests_per_second_max = 0;
+    settings.server.account_requests_per_second_max = 70;
+    EXPECT_EQ(create(R"("max_requests_per_second":71)").status, 403);
+    EXPECT_EQ(create(R"("max_requests_per_second":70)").status, 201);
+}
+
+TEST_F(keys_handlers, an_account_has_so_many_keys_at_most) {
+    settings.server.keys_per_account_max = 3;
+    auto const second = json(create("", once("k2")));
+    EXPECT_EQ(create().status, 201);
+    for (auto const& got : {create(), create_as(platform_key(), R"("account_id":"acct_1")")}) {
+        EXPECT_EQ(got.status, 409);
+        EXPECT_THAT(message(got), HasSubstr("the account has 3 keys"));
+    }
+    EXPECT_EQ(create("", once("k2")).status, 201) << "a repeat makes none";
+    EXPECT_EQ(create_as(other_key(), "").status, 201) << "another account is not affected";
+    EXPECT_EQ(create_as(platform_key(), R"("platform":true)").status, 201);
+    EXPECT_EQ(call("DELETE", "/api/v1/keys/" + text(second, "id")).status, 200);
+    EXPECT_EQ(create().status, 201) << "a revoked one does not count";
+}
+
 TEST_F(keys_handlers, who_sees_which_keys) {
     auto const mine = id_of(own_key());
     auto const theirs = id_of(other_key());

@@ -1,4 +1,5 @@
 #include "store/api_store_fixture.hpp"
+#include "store/unix_proxy.hpp"
 
 namespace klen::webhooks::store {
 namespace {
@@ -86,6 +87,53 @@ TEST_F(key_calls, creating_again_leaves_a_key_that_was_used_or_revoked_or_is_ano
     EXPECT_FALSE(run(api->create_api_key(foreign)).has_value() &&
                  db.number("SELECT count(*) FROM api_keys WHERE hash = '\\x" + std::string(64, '9') + "'") > 0);
     EXPECT_EQ(db.number("SELECT count(*) FROM api_keys WHERE get_byte(hash, 0) = 9"), 0);
+}
+
+TEST_F(key_calls, an_account_has_so_many_keys_that_are_not_revoked) {
+    auto const add = [&](std::optional<std::string> account, std::uint8_t seed) {
+        return run(api->create_api_key(sample_key(std::move(account), seed), 2));
+    };
+    auto const first = add("a", 1).value();
+    ASSERT_TRUE(add("a", 2));
+    EXPECT_EQ(add("a", 3).error().kind, fault::conflict);
+    EXPECT_TRUE(add("b", 4)) << "others are not affected";
+    for (std::uint8_t i = 5; i < 9; ++i)
+        EXPECT_TRUE(add(std::nullopt, i)) << "nor are platform keys";
+    auto again = sample_key("a", 9);
+    again.id = first.id;
+    EXPECT_EQ(run(api->create_api_key(again, 2)).value().id, first.id) << "a repeat makes none";
+    again.account_id = "b";
+    EXPECT_EQ(run(api->create_api_key(again, 2)).error().kind, fault::not_found);
+    ASSERT_TRUE(run(api->revoke_api_key("a", first.id)));
+    EXPECT_TRUE(add("a", 10));
+    EXPECT_EQ(add("a", 11).error().kind, fault::conflict);
+    EXPECT_TRUE(run(api->create_api_key(sample_key("a", 12))));
+}
+
+TEST_F(key_calls, of_many_keys_at_once_no_more_are_made_than_allowed) {
+    auto const wide = make_api_store(db.options(), 6);
+    auto const made = at_once(
+        12, [&](int i) { return run(wide->create_api_key(sample_key("a", static_cast<std::uint8_t>(i + 1)), 5)); });
+    EXPECT_EQ(std::ranges::count_if(made, [](auto const& got) { return got->has_value(); }), 5);
+    EXPECT_EQ(db.number("SELECT count(*) FROM api_keys"), 5);
+}
+
+TEST_F(key_calls, a_link_that_dies_in_a_create_makes_one_key_at_the_limit_too) {
+    unix_proxy proxy(db.url());
+    auto options = db.options();
+    options.url = proxy.url();
+    auto const own = make_api_store(options, 1);
+    for (int cut = 0; cut < 5; ++cut) {
+        auto key = sample_key("cut " + std::to_string(cut), static_cast<std::uint8_t>(cut + 1));
+        key.id = make_id<api_key_id>();
+        ASSERT_TRUE(run(own->event_types()));
+        proxy.swallow_answer_after(cut);
+        auto const got = run(own->create_api_key(key, 1));
+        proxy.pass();
+        ASSERT_TRUE(got) << cut << ": " << got.error().message;
+        EXPECT_EQ(got->id, key.id);
+        EXPECT_EQ(got->hash, key.hash);
+    }
 }
 
 TEST_F(key_calls, lists_are_paged_newest_first_within_their_scope) {

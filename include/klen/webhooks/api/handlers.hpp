@@ -45,14 +45,17 @@ std::vector<route> api_routes(services const& with);
 /// /livez, /healthz, /readyz, /metrics.
 std::vector<route> operations_routes(services const& with);
 
-/// How many calls a second a key may make that has no limit of its own; 0: any number.
+/// Calls a second; 0: any number.
 struct key_limits {
-    std::uint32_t account_key = 0;
-    std::uint32_t platform_key = 0;
+    std::uint32_t account_key = 0;  ///< of a key of an account that has no limit of its own
+    std::uint32_t platform_key = 0; ///< of a platform key that has none
+    /// Of all keys of one account together. A key whose own limit is higher fills a smaller share of the account's
+    /// second with each call: alone it may make what it was given, and beside it others make as much less.
+    std::uint32_t account = 0;
 };
 
-/// Keys in memory, kept up to date by `apply`. Counts each key's calls (a token bucket that holds one second's calls)
-/// and remembers when it was last used. Thread-safe.
+/// Keys in memory, kept up to date by `apply`. Counts each key's calls and each account's (token buckets that hold one
+/// second's calls) and remembers when a key was last used. A call that is refused counts for nobody. Thread-safe.
 class key_cache : public authenticator {
   public:
     explicit key_cache(key_limits limits = {}, clock const& time = system_clock());

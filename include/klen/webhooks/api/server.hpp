@@ -56,6 +56,7 @@ struct caller {
     std::vector<std::string> permissions;
     /// The key is over its limit of calls: answer 429, with this in Retry-After. Zero: it is not.
     milliseconds retry_after{0};
+    bool account_is_over = false; ///< not the key alone: all keys of its account together
 };
 
 /// Adding a call is adding a handler and a route.

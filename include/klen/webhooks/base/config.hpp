@@ -33,6 +33,8 @@ struct server_config {
     std::string tls_key_file;
     std::uint32_t account_key_requests_per_second_max = 0;  ///< a key's, at this daemon; 0: no limit
     std::uint32_t platform_key_requests_per_second_max = 0; ///< 0: no limit
+    std::uint32_t account_requests_per_second_max = 0;      ///< of all keys of one account together; 0: no limit
+    std::uint32_t keys_per_account_max = 0;                 ///< that are not revoked
 };
 
 /// What a customer may configure.

@@ -123,8 +123,9 @@ class api_store {
 
     // --- API keys ---
 
-    /// Repeated with the same id: the hash becomes the later one as long as the key was never used.
-    virtual task<result<api_key_row>> create_api_key(api_key_row key) = 0;
+    /// Repeated with the same id: the hash becomes the later one as long as the key was never used. `conflict`: the
+    /// account has `per_account_max` keys that are not revoked (0: no limit; platform keys have none).
+    virtual task<result<api_key_row>> create_api_key(api_key_row key, std::uint32_t per_account_max = 0) = 0;
     virtual task<result<std::vector<api_key_row>>> list_api_keys() = 0;
     virtual task<result<page_of<api_key_row>>> list_api_keys(key_scope scope, page_request page) = 0;
     virtual task<result<api_key_row>> show_api_key(key_scope scope, api_key_id id) = 0;
