@@ -80,6 +80,8 @@ response failure_response(failure const& f) {
         return payload_too_large(f.message);
     case fault::overloaded:
         return rate_limit_exceeded("too much at once: try again in a moment");
+    case fault::over_limit:
+        return rate_limit_exceeded(f.message);
     case fault::connection_lost:
     case fault::database_busy:
         return unavailable("the database cannot be reached now: try again in a moment");
@@ -94,6 +96,10 @@ response failure_response(failure const& f) {
 
 response failure_response(failure const& f, std::string_view no_such_thing) {
     return f.kind == fault::not_found ? not_found(no_such_thing) : failure_response(f);
+}
+
+response errand_refused(failure const& f) {
+    return f.kind == fault::overloaded ? unavailable(f.message) : failure_response(f);
 }
 
 } // namespace klen::webhooks::api

@@ -24,5 +24,8 @@ response unavailable(std::string_view message);                                 
 response failure_response(failure const& f);
 /// The same, in a call about one thing: `no_such_thing` is the sentence of its 404.
 response failure_response(failure const& f, std::string_view no_such_thing);
+/// What was to be done in the network for a call (a test, a look where a URL leads) is not done now; the message says
+/// why.
+response errand_refused(failure const& f);
 
 } // namespace klen::webhooks::api

@@ -103,10 +103,12 @@ task<response> test_webhook(services const* with, request what, caller who) {
         co_return failure_response(webhook.error(), no_such_webhook);
     dispatch::test_request const sent{*webhook, made_event(account, event_type, std::get<std::string>(payload))};
     auto const outcome = co_await with->send_test(sent);
-    // Nothing was sent: too many tests at once, or this machine's fault. That tells nothing about the receiver.
-    if (outcome.result.error == policy::error_class::local_failure)
-        co_return unavailable(outcome.result.message);
-    co_return outcome_response(sent, outcome);
+    if (!outcome)
+        co_return errand_refused(outcome.error());
+    // This machine's fault: that tells nothing about the receiver.
+    if (outcome->result.error == policy::error_class::local_failure)
+        co_return unavailable(outcome->result.message);
+    co_return outcome_response(sent, *outcome);
 }
 
 } // namespace

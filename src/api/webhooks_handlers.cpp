@@ -26,14 +26,16 @@ webhook_rules rules_of(services const& with) {
 }
 
 /// What is wrong with where a name leads now, as an attempt would say it. Attempts judge it anew each time.
-task<std::optional<response>> judge_name(services const* with, egress::target where) {
+task<std::optional<response>> judge_name(services const* with, std::string account_id, egress::target where) {
     if (!with->judge_address || where.host_is_address)
         co_return std::nullopt;
-    auto asked = with->judge_address(std::move(where));
-    auto const wrong = co_await std::move(asked);
-    if (!wrong)
+    auto asked = with->judge_address(std::move(account_id), std::move(where));
+    auto const judged = co_await std::move(asked);
+    if (!judged)
+        co_return errand_refused(judged.error());
+    if (!*judged)
         co_return std::nullopt;
-    co_return validation_error("url: " + *wrong);
+    co_return validation_error("url: " + **judged);
 }
 
 // --- create --------------------------------------------------------------------------------------------------------
@@ -61,13 +63,14 @@ task<response> create_webhook(services const* with, request what, caller who) {
     auto account = account_of(what, who, draft.account_id);
     if (auto* no = std::get_if<response>(&account))
         co_return std::move(*no);
-    auto refused = co_await judge_name(with, std::move(draft.leads_to));
+    auto& account_id = std::get<std::string>(account);
+    auto refused = co_await judge_name(with, account_id, std::move(draft.leads_to));
     if (refused)
         co_return std::move(*refused);
 
     store::webhook row = std::move(draft.row);
     row.id = webhook_id{what.resource_id};
-    row.account_id = std::get<std::string>(std::move(account));
+    row.account_id = std::move(account_id);
     if (!row.enabled) {
         row.disabled_reason = "requested";
         row.disabled_at = system_clock().wall();
@@ -187,12 +190,12 @@ task<response> change_webhook(services const* with, request what, caller who) {
     if (auto const* wrong = std::get_if<std::string>(&read))
         co_return validation_error(*wrong);
     auto& patch = std::get<webhook_patch>(read);
+    auto to = std::get<owned_webhook>(std::move(named));
     if (patch.leads_to) {
-        auto refused = co_await judge_name(with, std::move(*patch.leads_to));
+        auto refused = co_await judge_name(with, to.account_id, std::move(*patch.leads_to));
         if (refused)
             co_return std::move(*refused);
     }
-    auto to = std::get<owned_webhook>(std::move(named));
     if (patch.set.disabled_note && !patch.set.enabled) {
         auto refused = co_await judge_note(with, to);
         if (refused)

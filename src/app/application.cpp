@@ -227,6 +227,9 @@ void daemon::build_egress() {
     with.seals = &*seals_;
     with.delivery = &settings_.delivery;
     with.urls = egress::url_policy_of(*egress_);
+    auto const& limits = settings_.egress;
+    with.tests = {limits.tests_max, limits.tests_per_account_max};
+    with.address_checks = {limits.address_checks_max, limits.address_checks_per_account_max};
     errands_ = std::make_unique<webhook_errands>(std::move(with));
 }
 
@@ -278,7 +281,9 @@ api::services daemon::services() {
     with.job_begun = [this] { background_->job_begun(); };
     with.catalogue_changed = [this] { background_->catalogue_changed(); };
     with.key_changed = [this](store::api_key_row key) { keys_.apply({std::move(key)}); };
-    with.judge_address = [this](egress::target to) { return errands_->judge_address(std::move(to)); };
+    with.judge_address = [this](std::string account_id, egress::target to) {
+        return errands_->judge_address(std::move(account_id), std::move(to));
+    };
     with.send_test = [this](dispatch::test_request what) { return errands_->send_test(std::move(what)); };
     with.draining = [this] { return draining_.load(); };
     with.live = [this] { return shards_.answer(hung_after) && coordinator_.answer(hung_after); };

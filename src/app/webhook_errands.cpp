@@ -8,31 +8,19 @@ namespace {
 
 constexpr std::chrono::seconds judge_bound{2};
 
-/// One of the tests that may be under way at once.
-class ticket {
-  public:
-    ticket(std::shared_ptr<std::atomic<std::uint32_t>> taken, std::uint32_t max)
-        : taken_(std::move(taken)), granted_((*taken_)++ < max) {}
-    ~ticket() { --*taken_; }
-    ticket(ticket const&) = delete;
-    ticket& operator=(ticket const&) = delete;
-    bool granted() const { return granted_; }
-
-  private:
-    std::shared_ptr<std::atomic<std::uint32_t>> taken_;
-    bool granted_;
-};
-
-dispatch::test_outcome not_sent(std::string message) {
-    dispatch::test_outcome out;
-    out.result.error = policy::error_class::local_failure;
-    out.result.message = std::move(message);
-    return out;
+failure refusal(errand_gate::answer why, std::string const& what) {
+    if (why == errand_gate::answer::account_is_full)
+        return {fault::over_limit,
+                "as many " + what + " of this account as may be at once are under way: try again in a moment"};
+    return {fault::overloaded,
+            "as many " + what + " as this daemon makes at once are under way: try again in a moment"};
 }
 
 } // namespace
 
-webhook_errands::webhook_errands(errand_parts parts) : parts_(std::move(parts)) {
+webhook_errands::webhook_errands(errand_parts parts)
+    : parts_(std::move(parts)), tests_(std::make_shared<errand_gate>(parts_.tests)),
+      address_checks_(std::make_shared<errand_gate>(parts_.address_checks)) {
     for (auto const& shard : parts_.shards)
         shards_.push_back(std::make_unique<place>(shard));
 }
@@ -62,7 +50,10 @@ task<T> webhook_errands::run(std::function<task<T>(place&)> errand, T interrupte
     co_return out;
 }
 
-task<std::optional<std::string>> webhook_errands::judge_address(egress::target to) {
+task<result<std::optional<std::string>>> webhook_errands::judge_address(std::string account_id, egress::target to) {
+    errand_gate::ticket const mine(address_checks_, std::move(account_id));
+    if (mine.got() != errand_gate::answer::entered)
+        co_return refusal(mine.got(), "checks of URLs");
     auto const until = std::chrono::steady_clock::now() + judge_bound;
     std::function<task<std::optional<std::string>>(place&)> errand = [to, until](place& at) {
         return at.client->judge_target(to, until);
@@ -72,22 +63,29 @@ task<std::optional<std::string>> webhook_errands::judge_address(egress::target t
     co_return out;
 }
 
-task<dispatch::test_outcome> webhook_errands::send_test(dispatch::test_request what) {
-    ticket const mine(tests_, parts_.tests_max);
-    if (!mine.granted())
-        co_return not_sent("as many tests as this daemon sends at once are under way: try again in a moment");
+task<result<dispatch::test_outcome>> webhook_errands::send_test(dispatch::test_request what) {
+    using outcome = std::optional<dispatch::test_outcome>;
+    errand_gate::ticket const mine(tests_, what.to.account_id);
+    if (mine.got() != errand_gate::answer::entered)
+        co_return refusal(mine.got(), "tests");
     auto const request = std::make_shared<dispatch::test_request const>(std::move(what));
-    std::function<task<dispatch::test_outcome>(place&)> errand = [this, request](place& at) {
-        dispatch::test_environment with;
-        with.client = at.client;
-        with.seals = parts_.seals;
-        with.time = &system_clock();
-        with.urls = parts_.urls;
-        with.delivery = parts_.delivery;
-        return dispatch::send_test(std::move(with), *request);
-    };
-    auto interrupted = not_sent("this daemon is shutting down: try again");
-    auto out = co_await run<dispatch::test_outcome>(std::move(errand), std::move(interrupted));
+    std::function<task<outcome>(place&)> errand = [this, request](place& at) { return test_at(at, request); };
+    outcome interrupted;
+    auto out = co_await run<outcome>(std::move(errand), std::move(interrupted));
+    if (!out)
+        co_return failure{fault::shutting_down, "this daemon is shutting down"};
+    co_return std::move(*out);
+}
+
+task<std::optional<dispatch::test_outcome>>
+webhook_errands::test_at(place& at, std::shared_ptr<dispatch::test_request const> what) {
+    dispatch::test_environment with;
+    with.client = at.client;
+    with.seals = parts_.seals;
+    with.time = &system_clock();
+    with.urls = parts_.urls;
+    with.delivery = parts_.delivery;
+    auto out = co_await dispatch::send_test(std::move(with), *what);
     co_return out;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "app/errand_gate.hpp"
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/base/config.hpp"
+#include "klen/webhooks/base/result.hpp"
 #include "klen/webhooks/dispatch/test_sender.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
 #include "klen/webhooks/signing/sealer.hpp"
@@ -26,7 +28,8 @@ struct errand_parts {
     signing::sealer const* seals = nullptr;
     delivery_config const* delivery = nullptr;
     egress::url_policy urls;
-    std::uint32_t tests_max = 64; ///< at once; each holds a connection for as long as an attempt may take
+    errand_gate::limits tests; ///< each holds a connection for as long as an attempt may take
+    errand_gate::limits address_checks;
 };
 
 /// What API calls have the io threads' HTTP clients do: send a test, look where a URL leads. Thread-safe; the tasks
@@ -36,10 +39,11 @@ class webhook_errands {
     explicit webhook_errands(errand_parts parts);
 
     /// Nothing when an attempt would be let through to `to`, or when that cannot be told within two seconds; else the
-    /// message that it would be refused with.
-    task<std::optional<std::string>> judge_address(egress::target to);
-    /// A `local_failure` when too many tests are under way, or when the daemon stops.
-    task<dispatch::test_outcome> send_test(dispatch::test_request what);
+    /// message that it would be refused with. `over_limit`: too many of the account's questions are open; `overloaded`:
+    /// too many of all accounts'.
+    task<result<std::optional<std::string>>> judge_address(std::string account_id, egress::target to);
+    /// Fails in the same way when too many tests are under way, and with `shutting_down` when the daemon stops.
+    task<result<dispatch::test_outcome>> send_test(dispatch::test_request what);
 
     std::size_t shards() const { return shards_.size(); }
     /// Ends what is under way on one shard, and takes nothing more there; to be awaited on that shard's executor.
@@ -55,11 +59,12 @@ class webhook_errands {
     template <class T>
     task<T> run(std::function<task<T>(place&)> errand, T interrupted);
 
+    task<std::optional<dispatch::test_outcome>> test_at(place& at, std::shared_ptr<dispatch::test_request const> what);
+
     errand_parts parts_;
     std::vector<std::unique_ptr<place>> shards_;
     std::atomic<std::size_t> turn_{0};
-    /// Under way. Shared: the frame of a call that is dropped with its io_context may outlive this.
-    std::shared_ptr<std::atomic<std::uint32_t>> tests_ = std::make_shared<std::atomic<std::uint32_t>>(0);
+    std::shared_ptr<errand_gate> tests_, address_checks_;
 };
 
 } // namespace klen::webhooks::app

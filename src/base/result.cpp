@@ -14,6 +14,8 @@ std::string_view to_string(fault what) {
         return "too_large";
     case fault::overloaded:
         return "overloaded";
+    case fault::over_limit:
+        return "over_limit";
     case fault::connection_lost:
         return "connection_lost";
     case fault::database_refused:

@@ -340,6 +340,16 @@ section declare_egress() {
     s.text("ca_file", &c::ca_file, "", any_text(4096),
            "Certificates (PEM) of the authorities that receivers' certificates are checked against. Empty: the "
            "system's.");
+    s.number("tests_max", &c::tests_max, unit::count, 64, {1, 10000},
+             "Test calls under way at once; each holds a connection for as long as an attempt may take. More are "
+             "answered with 503 and Retry-After.");
+    s.number("tests_per_account_max", &c::tests_per_account_max, unit::count, 8, {1, 10000},
+             "Of these, for one account. More are answered with 429 and Retry-After.");
+    s.number("address_checks_max", &c::address_checks_max, unit::count, 256, {1, 100000},
+             "Calls at once that wait to learn where the URL of a new or changed webhook leads. More are answered with "
+             "503 and Retry-After.");
+    s.number("address_checks_per_account_max", &c::address_checks_per_account_max, unit::count, 16, {1, 100000},
+             "Of these, for one account. More are answered with 429 and Retry-After.");
     return s.finish();
 }
 

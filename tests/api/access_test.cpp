@@ -97,7 +97,7 @@ std::map<std::string, rule> const& rules() {
 
 struct access : management_fixture {
     access() {
-        with.send_test = [](dispatch::test_request) -> task<dispatch::test_outcome> {
+        with.send_test = [](dispatch::test_request) -> task<result<dispatch::test_outcome>> {
             co_return dispatch::test_outcome();
         };
     }

@@ -43,8 +43,10 @@ class history_fixture : public testing::Test {
         };
         with.catalogue_changed = [] {};
         with.key_changed = [](store::api_key_row const&) {};
-        with.judge_address = [](egress::target) -> task<std::optional<std::string>> { co_return std::nullopt; };
-        with.send_test = [](dispatch::test_request) -> task<dispatch::test_outcome> {
+        with.judge_address = [](std::string, egress::target) -> task<result<std::optional<std::string>>> {
+            co_return std::optional<std::string>();
+        };
+        with.send_test = [](dispatch::test_request) -> task<result<dispatch::test_outcome>> {
             co_return dispatch::test_outcome();
         };
         server.emplace(api::api_routes(with));

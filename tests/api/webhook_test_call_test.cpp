@@ -22,7 +22,7 @@ struct webhook_test_call : testing_support::management_fixture {
         outcome.result.response_headers = "Server: x\r\nX-Empty:\r\nX-Latin: \xe4\r\nX-Cut: ab";
         outcome.result.remote_address = "192.0.2.1:443";
         outcome.result.duration = std::chrono::microseconds(12'345);
-        with.send_test = [this](dispatch::test_request what) -> task<dispatch::test_outcome> {
+        with.send_test = [this](dispatch::test_request what) -> task<result<dispatch::test_outcome>> {
             sent.push_back(std::move(what));
             co_return outcome;
         };
@@ -97,6 +97,19 @@ TEST_F(webhook_test_call, a_failure_is_an_answer_too) {
     EXPECT_EQ(shown.at("request").as_object().at("headers"), boost::json::parse("[]"));
 }
 
+TEST_F(webhook_test_call, what_cannot_be_sent_now_is_to_be_tried_again) {
+    failure why{fault::over_limit, "this account has enough to do"};
+    with.send_test = [&](dispatch::test_request) -> task<result<dispatch::test_outcome>> { co_return why; };
+    auto const id = make_webhook();
+    for (auto const& [kind, status] : {std::pair(fault::over_limit, 429), std::pair(fault::overloaded, 503)}) {
+        why.kind = kind;
+        auto const got = test(id, "", once("t1"));
+        EXPECT_EQ(got.status, status) << got.body;
+        EXPECT_EQ(message(got), why.message);
+        EXPECT_EQ(got.header("Retry-After"), "1");
+    }
+}
+
 TEST_F(webhook_test_call, bytes_that_are_no_text_are_encoded) {
     outcome.result.response_body = std::string("\x00\xff\x01", 3);
     auto const answer = json(test(make_webhook())).at("response").as_object();
@@ -168,7 +181,7 @@ struct webhook_test_call_for_real : testing_support::management_fixture {
         with.egress = egress::make_client_context(settings.egress, settings.delivery).value();
         with.send_test = [this](dispatch::test_request what) { return send(this, std::move(what)); };
     }
-    static task<dispatch::test_outcome> send(webhook_test_call_for_real* self, dispatch::test_request what) {
+    static task<result<dispatch::test_outcome>> send(webhook_test_call_for_real* self, dispatch::test_request what) {
         auto const ex = co_await asio::this_coro::executor;
         auto const client = egress::make_net_client(ex, self->with.egress);
         dispatch::test_environment const where{.client = client.get(),

@@ -121,15 +121,18 @@ TEST_F(webhooks_handlers, an_account_has_so_many_webhooks) {
 }
 
 TEST_F(webhooks_handlers, a_name_that_leads_to_a_refused_address_is_refused_at_once) {
-    std::string asked;
-    with.judge_address = [&asked](egress::target where) -> task<std::optional<std::string>> {
+    std::string asked, asked_for;
+    with.judge_address = [&](std::string account, egress::target where) -> task<result<std::optional<std::string>>> {
         asked = where.host;
+        asked_for = account;
+        std::optional<std::string> wrong;
         if (where.host == "inside.example.com")
-            co_return "The URL leads to an address that is not allowed.";
-        co_return std::nullopt;
+            wrong = "The URL leads to an address that is not allowed.";
+        co_return wrong;
     };
     auto const id = make_webhook();
     EXPECT_EQ(asked, "example.com");
+    EXPECT_EQ(asked_for, "acct_1");
     auto const refused = call("POST", "/api/v1/webhooks",
                               R"({"name":"n","url":"https://inside.example.com","subscribed_events":["*"]})");
     EXPECT_EQ(refused.status, 400);
@@ -140,6 +143,31 @@ TEST_F(webhooks_handlers, a_name_that_leads_to_a_refused_address_is_refused_at_o
     EXPECT_EQ(patch(id, R"({"name":"other"})").status, 200);
     EXPECT_EQ(asked, "") << "only a new URL is judged";
     EXPECT_EQ(patch(id, R"({"url":"https://outside.example.com/x"})").status, 200);
+    call_as(platform_key(), "PATCH", path_of(id) + "?account_id=acct_2", R"({"url":"https://a.example.com"})");
+    EXPECT_EQ(asked_for, "acct_2") << "it counts for whom the call is made";
+}
+
+TEST_F(webhooks_handlers, a_url_that_cannot_be_judged_now_is_to_be_tried_again) {
+    std::optional<failure> why;
+    with.judge_address = [&](std::string, egress::target) -> task<result<std::optional<std::string>>> {
+        if (why)
+            co_return *why;
+        co_return std::optional<std::string>();
+    };
+    auto const id = make_webhook();
+    for (auto const& [kind, status, error] :
+         {std::tuple(fault::over_limit, 429, "rate_limit_exceeded"), std::tuple(fault::overloaded, 503, "unavailable"),
+          std::tuple(fault::shutting_down, 503, "unavailable")}) {
+        why = failure{kind, "this account has enough to do"};
+        for (auto const& got : {create(), patch(id, R"({"url":"https://b.example.com"})")}) {
+            EXPECT_EQ(got.status, status) << got.body;
+            EXPECT_EQ(text(json(got), "error"), error);
+            EXPECT_EQ(got.header("Retry-After"), "1");
+            EXPECT_EQ(message(got) == why->message, kind != fault::shutting_down) << got.body;
+        }
+    }
+    EXPECT_EQ(db.number("SELECT count(*) FROM webhooks"), 1);
+    EXPECT_EQ(patch(id, R"({"url":"https://192.0.2.1/"})").status, 400) << "an address needs no question";
 }
 
 // --- accounts --------------------------------------------------------------------------------------------------------

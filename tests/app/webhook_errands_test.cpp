@@ -38,7 +38,7 @@ class webhook_errands_test : public ::testing::Test {
         threads.stop();
     }
 
-    webhook_errands& errands(std::uint32_t tests_max = 64) {
+    webhook_errands& errands(errand_gate::limits limits = {64, 8}) {
         if (!errands_) {
             errand_parts with;
             for (std::size_t i = 0; i < threads.size(); ++i)
@@ -46,7 +46,7 @@ class webhook_errands_test : public ::testing::Test {
             with.seals = &seals;
             with.delivery = &settings.delivery;
             with.urls = egress::url_policy_of(*context);
-            with.tests_max = tests_max;
+            with.tests = with.address_checks = limits;
             errands_ = std::make_unique<webhook_errands>(std::move(with));
         }
         return *errands_;
@@ -56,26 +56,31 @@ class webhook_errands_test : public ::testing::Test {
             wait_for<void>(threads.at(i), [this, i] { return errands_->stop(i); });
     }
 
-    dispatch::test_request test_of(std::string const& url) {
+    dispatch::test_request test_of(std::string const& url, std::string const& account = "a") {
         dispatch::test_request out;
         out.to.id = make_id<webhook_id>();
-        out.to.account_id = "a";
+        out.to.account_id = account;
         out.to.url = url;
         store::sealed_secret sealed;
         sealed.id = make_id<secret_id>();
-        sealed.sealed = seals.seal(signing::secret::generate().text(), {"webhook_secrets", sealed.id.value, "a"});
+        sealed.sealed = seals.seal(signing::secret::generate().text(), {"webhook_secrets", sealed.id.value, account});
         sealed.key_id = seals.key_id();
         out.to.secrets = {sealed};
         out.event.id = make_id<event_id>();
-        out.event.account_id = "a";
+        out.event.account_id = account;
         out.event.event_type = "webhook.test";
         out.event.body = R"({"event_type":"webhook.test"})";
         return out;
     }
     /// Begun on a thread of its own; the value comes when the errand has ended.
-    std::future<dispatch::test_outcome> begin(dispatch::test_request what) {
+    std::future<result<dispatch::test_outcome>> begin(dispatch::test_request what) {
         return std::async(std::launch::async,
                           [this, what = std::move(what)] { return test::run(errands().send_test(what)); });
+    }
+
+    /// What is wrong with a URL, as told to that account.
+    result<std::optional<std::string>> judge(std::string const& url, std::string const& account = "a") {
+        return test::run(errands().judge_address(account, egress::parse_target(url, {true, {}, true}).value()));
     }
 
     config settings = default_config();
@@ -91,7 +96,7 @@ class webhook_errands_test : public ::testing::Test {
 
 TEST_F(webhook_errands_test, a_test_is_sent_signed_and_answered_with_what_the_receiver_said) {
     scripted_receiver receiver(script().answer(202, "thanks", "X-Seen: 1\r\n"));
-    auto const outcome = test::run(errands().send_test(test_of(receiver.url("/hook"))));
+    auto const outcome = test::run(errands().send_test(test_of(receiver.url("/hook")))).value();
     EXPECT_TRUE(outcome.result.succeeded()) << outcome.result.message;
     EXPECT_EQ(outcome.result.status, 202);
     EXPECT_EQ(outcome.result.response_body, "thanks");
@@ -101,18 +106,43 @@ TEST_F(webhook_errands_test, a_test_is_sent_signed_and_answered_with_what_the_re
     EXPECT_NE(outcome.request_headers.find("X-Klen-Signature: "), std::string::npos);
 }
 
-TEST_F(webhook_errands_test, more_tests_than_allowed_are_not_sent) {
+TEST_F(webhook_errands_test, more_tests_than_an_account_may_send_at_once_are_not_sent) {
     scripted_receiver hanging(script().read_request().hang());
     scripted_receiver other(script().answer(200).again());
-    errands(1);
+    errands({10, 2});
+    auto first = begin(test_of(hanging.url("/")));
+    auto second = begin(test_of(hanging.url("/")));
+    ASSERT_TRUE(test::eventually([&] { return hanging.requests().size() == 2; }));
+    auto const third = test::run(errands().send_test(test_of(other.url("/"))));
+    EXPECT_EQ(third.error().kind, fault::over_limit);
+    EXPECT_NE(third.error().message.find("of this account"), std::string::npos);
+    EXPECT_TRUE(other.requests().empty());
+    auto const of_other = test::run(errands().send_test(test_of(other.url("/"), "b")));
+    EXPECT_TRUE(of_other.value().result.succeeded()) << "others are not affected";
+    stop();
+    EXPECT_EQ(first.get().error().kind, fault::shutting_down) << "the stop ends it";
+    EXPECT_EQ(second.get().error().kind, fault::shutting_down);
+}
+
+TEST_F(webhook_errands_test, more_tests_than_the_daemon_may_send_at_once_are_not_sent) {
+    scripted_receiver hanging(script().read_request().hang());
+    scripted_receiver other(script().answer(200).again());
+    errands({1, 8});
     auto first = begin(test_of(hanging.url("/")));
     ASSERT_TRUE(test::eventually([&] { return hanging.requests().size() == 1; }));
-    auto const second = test::run(errands().send_test(test_of(other.url("/"))));
-    EXPECT_EQ(second.result.error, policy::error_class::local_failure);
-    EXPECT_NE(second.result.message.find("try again"), std::string::npos);
+    auto const second = test::run(errands().send_test(test_of(other.url("/"), "b")));
+    EXPECT_EQ(second.error().kind, fault::overloaded);
+    EXPECT_NE(second.error().message.find("try again"), std::string::npos);
     EXPECT_TRUE(other.requests().empty());
     stop();
-    EXPECT_EQ(first.get().result.error, policy::error_class::local_failure) << "the stop ends it";
+    EXPECT_EQ(first.get().error().kind, fault::shutting_down);
+}
+
+TEST_F(webhook_errands_test, a_test_that_has_ended_makes_room) {
+    scripted_receiver receiver(script().answer(200).again());
+    errands({1, 1});
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(test::run(errands().send_test(test_of(receiver.url("/")))));
 }
 
 TEST_F(webhook_errands_test, after_the_stop_nothing_is_sent_and_nobody_waits) {
@@ -120,23 +150,39 @@ TEST_F(webhook_errands_test, after_the_stop_nothing_is_sent_and_nobody_waits) {
     errands();
     stop();
     auto const outcome = test::run(errands().send_test(test_of(receiver.url("/"))));
-    EXPECT_EQ(outcome.result.error, policy::error_class::local_failure);
-    auto const target = egress::parse_target("http://10.0.0.1/", {true, {}, true}).value();
-    EXPECT_EQ(test::run(errands().judge_address(target)), std::nullopt);
+    EXPECT_EQ(outcome.error().kind, fault::shutting_down);
+    EXPECT_EQ(judge("http://10.0.0.1/").value(), std::nullopt);
     EXPECT_TRUE(receiver.requests().empty());
 }
 
 TEST_F(webhook_errands_test, a_url_is_judged_by_where_its_name_leads) {
     dns.tell("inside.test", {{dns_answer::kind::addresses, {"10.0.0.1"}, 0, false}});
     dns.tell("fine.test", {{dns_answer::kind::addresses, {"127.0.0.1"}, 0, false}});
-    auto const judge = [&](std::string const& url) {
-        return test::run(errands().judge_address(egress::parse_target(url, {true, {}, true}).value()));
-    };
-    auto const refused = judge("http://inside.test/");
+    auto const refused = judge("http://inside.test/").value();
     ASSERT_TRUE(refused);
-    EXPECT_EQ(*refused, judge("http://10.0.0.1/")) << "the same sentence for every refused range";
-    EXPECT_EQ(judge("http://fine.test/"), std::nullopt);
-    EXPECT_EQ(judge("http://unknown.test/"), std::nullopt);
+    EXPECT_EQ(*refused, judge("http://10.0.0.1/").value()) << "the same sentence for every refused range";
+    EXPECT_EQ(judge("http://fine.test/").value(), std::nullopt);
+    EXPECT_EQ(judge("http://unknown.test/").value(), std::nullopt);
+}
+
+TEST_F(webhook_errands_test, more_questions_than_allowed_are_not_asked) {
+    errands({2, 1});
+    auto const begin_asking = [&](std::string const& account) {
+        std::string const name = "silent-" + account + ".test";
+        dns.tell(name, {{dns_answer::kind::silence, {}, 0, false}});
+        auto out = std::async(std::launch::async, [this, name, account] { return judge("http://" + name, account); });
+        EXPECT_TRUE(test::eventually([&] { return dns.questions(name) > 0; }));
+        return out;
+    };
+    auto first = begin_asking("a");
+    EXPECT_EQ(judge("http://other.test/").error().kind, fault::over_limit);
+    auto second = begin_asking("b");
+    auto const third = judge("http://other.test/", "c");
+    EXPECT_EQ(third.error().kind, fault::overloaded);
+    EXPECT_NE(third.error().message.find("checks of URLs"), std::string::npos);
+    stop();
+    EXPECT_EQ(first.get().value(), std::nullopt);
+    EXPECT_EQ(second.get().value(), std::nullopt);
 }
 
 } // namespace

@@ -30,10 +30,12 @@ struct services {
     std::function<void()> job_begun;                   ///< a webhook_job waits for its first step
     std::function<void()> catalogue_changed;           ///< read it again
     std::function<void(store::api_key_row)> key_changed;
-    /// Where a URL leads now, asked of the name servers: nothing when that is allowed or cannot be told, else the
-    /// sentence that an attempt would be refused with. Resumes on the caller's executor, within a few seconds.
-    std::function<task<std::optional<std::string>>(egress::target)> judge_address;
-    std::function<task<dispatch::test_outcome>(dispatch::test_request)> send_test;
+    /// Where a URL leads now, asked of the name servers for that account: nothing when that is allowed or cannot be
+    /// told, else the sentence that an attempt would be refused with. Resumes on the caller's executor, within a few
+    /// seconds. `over_limit`: the account has too many such questions open; `overloaded`: all accounts together have.
+    std::function<task<result<std::optional<std::string>>>(std::string account_id, egress::target)> judge_address;
+    /// Fails in the same way, and with `shutting_down`.
+    std::function<task<result<dispatch::test_outcome>>(dispatch::test_request)> send_test;
     std::function<bool()> draining;       ///< shutting down: not ready
     std::function<bool()> alive;          ///< for /readyz: threads answer and heartbeats are committed
     std::function<bool()> live;           ///< for /livez: threads answer, no dependency asked; may be empty

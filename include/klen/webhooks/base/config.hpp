@@ -120,6 +120,10 @@ struct egress_config {
     std::uint32_t idle_connections_max = 0;
     milliseconds idle_timeout{};
     std::string ca_file; ///< empty: the system's certificates
+    std::uint32_t tests_max = 0;
+    std::uint32_t tests_per_account_max = 0;
+    std::uint32_t address_checks_max = 0;
+    std::uint32_t address_checks_per_account_max = 0;
 };
 
 struct secrets_config {

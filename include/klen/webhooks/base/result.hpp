@@ -17,6 +17,7 @@ enum class fault {
     conflict,         ///< the thing exists already, with other content
     too_large,        ///< over a limit of the configuration
     overloaded,       ///< a bounded queue is full; try again later
+    over_limit,       ///< whoever asks has as much under way as it may; the message is for them; try again later
     connection_lost,  ///< the link to the database is gone; what was being done may or may not have happened
     database_refused, ///< the database answered with an error that a repeat would meet again
     database_busy,    ///< serialization failure, deadlock, out of resources: a repeat may succeed
