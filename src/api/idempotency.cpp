@@ -141,6 +141,7 @@ task<response> idempotent(services const* with, handler_function handler, reques
     std::string const key = call.idempotency_key;
     std::string const owner = owner_of(who);
     std::string const request_id = what.request_id;
+    uuid const mine = what.resource_id;
 
     auto const begun = co_await with->store->begin_idempotent(std::move(call));
     if (!begun)
@@ -149,12 +150,12 @@ task<response> idempotent(services const* with, handler_function handler, reques
         co_return replay(*with, *first, owner);
 
     uuid const resource = std::get<uuid>(*begun);
-    what.repeats = resource != what.resource_id;
+    what.repeats = resource != mine;
     what.resource_id = resource;
     // When this throws, nobody knows what it left: the next call finishes it, with the same id, when its time is over.
     auto answer = co_await handler(with, std::move(what), std::move(who));
     if (!is_kept(answer)) {
-        auto const forgotten = co_await with->store->forget_idempotent(scope, key);
+        auto const forgotten = co_await with->store->forget_idempotent(scope, key, mine);
         note_loss(forgotten, request_id);
         co_return answer;
     }

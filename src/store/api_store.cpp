@@ -140,19 +140,16 @@ class real_api_store final : public api_store {
     }
 
     task<result<idempotent_begin>> begin_idempotent(idempotent_call call) override {
-        return on_thread([call = std::move(call), repeated = false](session& on) mutable {
-            auto const may_be_ours = std::exchange(repeated, true);
-            return take_call(on, call, may_be_ours);
-        });
+        return on_thread([call = std::move(call)](session& on) { return take_call(on, call); });
     }
     task<result<void>> finish_idempotent(std::string scope, std::string idempotency_key,
                                          idempotent_answer answer) override {
         return on_thread([scope = std::move(scope), key = std::move(idempotency_key),
                           answer = std::move(answer)](session& on) { return keep_answer(on, scope, key, answer); });
     }
-    task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key) override {
-        return on_thread([scope = std::move(scope), key = std::move(idempotency_key)](session& on) {
-            return release_call(on, scope, key);
+    task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key, uuid holder) override {
+        return on_thread([scope = std::move(scope), key = std::move(idempotency_key), holder](session& on) {
+            return release_call(on, scope, key, holder);
         });
     }
 

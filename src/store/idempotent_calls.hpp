@@ -7,10 +7,9 @@
 /// What api_store does with calls that came with an Idempotency-Key.
 namespace klen::webhooks::store {
 
-/// `may_be_ours`: an earlier run of the same call may have taken it without having heard so.
-result<idempotent_begin> take_call(session& on, idempotent_call const& call, bool may_be_ours);
+result<idempotent_begin> take_call(session& on, idempotent_call const& call);
 result<void> keep_answer(session& on, std::string const& scope, std::string const& idempotency_key,
                          idempotent_answer const& answer);
-result<void> release_call(session& on, std::string const& scope, std::string const& idempotency_key);
+result<void> release_call(session& on, std::string const& scope, std::string const& idempotency_key, uuid holder);
 
 } // namespace klen::webhooks::store

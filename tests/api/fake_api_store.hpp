@@ -72,7 +72,7 @@ class fake_api_store : public store::api_store {
         }
         return answer_nothing();
     }
-    task<result<void>> forget_idempotent(std::string, std::string key) override {
+    task<result<void>> forget_idempotent(std::string, std::string key, uuid) override {
         {
             std::lock_guard lock(mutex);
             forgotten.push_back(std::move(key));

@@ -27,7 +27,7 @@ class idempotent_store_calls : public api_store_fixture {
         ASSERT_TRUE(run(api->finish_idempotent(call.scope, call.idempotency_key, std::move(answer))));
     }
     void forget(idempotent_call const& call) {
-        ASSERT_TRUE(run(api->forget_idempotent(call.scope, call.idempotency_key)));
+        ASSERT_TRUE(run(api->forget_idempotent(call.scope, call.idempotency_key, call.resource_id)));
     }
     void let_pass(std::string const& time) {
         db.query("UPDATE idempotent_calls SET begun_at = begun_at - interval '" + time + "'");
@@ -104,6 +104,19 @@ TEST_F(idempotent_store_calls, a_call_that_was_given_up_is_taken_again_at_once_u
     EXPECT_EQ(begin(call_of()).error().kind, fault::database_busy);
 }
 
+TEST_F(idempotent_store_calls, whoever_lost_a_call_to_a_repeat_cannot_give_it_up) {
+    auto const first = call_of(), second = call_of();
+    EXPECT_EQ(taken(first), first.resource_id);
+    let_pass("61 seconds");
+    EXPECT_EQ(taken(second), first.resource_id);
+    forget(first);
+    EXPECT_EQ(begin(call_of()).error().kind, fault::database_busy) << "the repeat is still at it";
+    forget(second);
+    EXPECT_EQ(taken(call_of()), first.resource_id);
+    forget(second);
+    EXPECT_EQ(begin(call_of()).error().kind, fault::database_busy);
+}
+
 TEST_F(idempotent_store_calls, a_key_that_was_given_up_is_free_for_another_request_with_an_id_of_its_own) {
     auto const first = call_of(1), other = call_of(2);
     EXPECT_EQ(taken(first), first.resource_id);
@@ -151,6 +164,24 @@ TEST_F(idempotent_store_calls, a_link_that_dies_does_not_lock_a_call_out_of_what
         proxy.pass();
         ASSERT_TRUE(got) << cut << ": " << got.error().message;
         EXPECT_EQ(std::get<uuid>(*got), call.resource_id);
+    }
+}
+
+TEST_F(idempotent_store_calls, a_link_that_dies_does_not_lock_a_repeat_out_of_what_it_took_over) {
+    unix_proxy proxy(db.url());
+    auto options = db.options();
+    options.url = proxy.url();
+    auto const own = make_api_store(options, 1);
+    auto const first = call_of();
+    EXPECT_EQ(taken(first), first.resource_id);
+    ASSERT_TRUE(run(own->event_types()));
+    for (int cut = 0; cut < 3; ++cut) {
+        let_pass("61 seconds");
+        proxy.swallow_answer_after(cut);
+        auto const got = run(own->begin_idempotent(call_of()));
+        proxy.pass();
+        ASSERT_TRUE(got) << cut << ": " << got.error().message;
+        EXPECT_EQ(std::get<uuid>(*got), first.resource_id);
     }
 }
 

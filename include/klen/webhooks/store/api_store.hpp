@@ -68,7 +68,8 @@ struct idempotent_call {
     std::string scope; ///< whose call, method and path
     std::string idempotency_key;
     std::array<std::uint8_t, 32> request_hash{};
-    uuid resource_id; ///< proposed; the first call's counts
+    uuid
+        resource_id; ///< proposed, and never used before: the first call's counts, and this one tells who took the call
 };
 struct idempotent_answer {
     int status = 0;
@@ -155,7 +156,9 @@ class api_store {
                                                  idempotent_answer answer) = 0;
     /// The call's answer is not kept: a repeat may try again at once, under the same id, because some of it may have
     /// been done (a commit whose fate is unknown). Another request may take the key as well, under its own id.
-    virtual task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key) = 0;
+    /// `holder`: what the call that is given up proposed as `resource_id`; when another has taken the call over since,
+    /// nothing changes.
+    virtual task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key, uuid holder) = 0;
 
     // --- the daemon ---
 
