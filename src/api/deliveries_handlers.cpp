@@ -88,21 +88,6 @@ task<response> show_delivery(services const* with, request what, caller who) {
     co_return response{.status = 200, .body = out.take(), .headers = {}};
 }
 
-/// When a UUIDv7 was made (RFC 9562 §5.7).
-wall_time made_at(uuid const& id) {
-    std::int64_t ms = 0;
-    for (std::size_t i = 0; i < 6; ++i)
-        ms = ms << 8 | id.bytes[i];
-    return wall_time(milliseconds(ms));
-}
-
-/// Has the delivery been put into the queue again, or sent by hand, since the call that `first` was made for?
-bool is_resent(store::delivery_row const& now, uuid const& first) {
-    if (now.status == store::delivery_status::pending || now.status == store::delivery_status::delivering)
-        return true;
-    return !now.attempts.empty() && now.attempts.back().manual && now.attempts.back().started_at >= made_at(first);
-}
-
 task<response> resend_delivery(services const* with, request what, caller who) {
     auto place = owned_of<delivery_id>(what, who, no_such_delivery);
     if (auto* no = std::get_if<response>(&place))
@@ -110,16 +95,7 @@ task<response> resend_delivery(services const* with, request what, caller who) {
     if (auto no = refuse_body(what))
         co_return std::move(*no);
     auto& which = std::get<owned<delivery_id>>(place);
-    if (what.repeats) {
-        // What the first call left is not known. Its attempt must not be made twice.
-        auto now = co_await with->history->show_delivery(which.account_id, which.id);
-        if (now && is_resent(now->delivery, what.resource_id)) {
-            if (!now->delivery.attempts.empty())
-                now->delivery.last_attempt = now->delivery.attempts.back();
-            co_return delivery_response(202, now->delivery);
-        }
-    }
-    auto const done = co_await with->history->resend(std::move(which.account_id), which.id);
+    auto const done = co_await with->history->resend(std::move(which.account_id), which.id, what.resource_id);
     if (!done)
         co_return failure_response(done.error(), no_such_delivery);
     with->deliveries_parked(done->webhook);

@@ -71,8 +71,9 @@ class real_history_store final : public history_store {
         });
     }
 
-    task<result<delivery_row>> resend(std::string account_id, delivery_id id) override {
-        return call<delivery_row>([account_id, id](session& on) { return resend_delivery(on, account_id, id); });
+    task<result<delivery_row>> resend(std::string account_id, delivery_id id, uuid which) override {
+        return call<delivery_row>(
+            [account_id, id, which](session& on) { return resend_delivery(on, account_id, id, which); });
     }
     task<result<delivery_row>> cancel(std::string account_id, delivery_id id) override {
         auto const begun = std::make_shared<bool>(false); // the worker may run it twice

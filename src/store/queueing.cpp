@@ -42,6 +42,11 @@ constexpr statement interrupt_schedule{
     " WHERE delivery_id = $2::uuid AND account_id = $1::text AND lease_owner IS NULL AND NOT parked AND NOT manual"
     "  AND next_attempt_at > clock_timestamp()"};
 
+// Whoever writes it carries the call out, and whoever meets it (having waited for a commit that may be under way still)
+// does not.
+constexpr statement note_resend{"note_resend", "INSERT INTO resends (delivery_id, resend_id)"
+                                               " VALUES ($1::uuid, $2::uuid) ON CONFLICT DO NOTHING"};
+
 constexpr statement find_webhook_state{
     "find_webhook_state",
     "SELECT enabled, deleted_at IS NOT NULL FROM webhooks WHERE webhook_id = $2::uuid AND account_id = $1::text"};
@@ -77,10 +82,15 @@ result<void> check_sendable(session::work& in, std::string const& account_id, de
     return {};
 }
 
-result<void> resend(session::work& in, std::string const& account_id, delivery_id id) {
+result<void> resend(session::work& in, std::string const& account_id, delivery_id id, uuid call) {
     auto const now = read_delivery(in, account_id, id);
     if (!now)
         return now.error();
+    auto const noted = in.run(note_resend, parameters().id(id).uuid_value(call));
+    if (!noted)
+        return noted.error();
+    if (noted->affected() == 0)
+        return {}; // done before
     if (auto ok = check_sendable(in, account_id, *now); !ok)
         return ok.error();
     if (now->status == delivery_status::delivering)
@@ -118,10 +128,10 @@ result<std::vector<delivery_id>> cancel_waiting(session::work& in, std::string c
     return ids_of(in.run(cancel_unleased, parameters().text(account_id).array(uuid_array(ids)).text(why)));
 }
 
-result<delivery_row> resend_delivery(session& on, std::string const& account_id, delivery_id id) {
+result<delivery_row> resend_delivery(session& on, std::string const& account_id, delivery_id id, uuid call) {
     result<delivery_row> out = under_way();
     auto const done = on.transact([&](session::work& in) -> result<void> {
-        if (auto sent = resend(in, account_id, id); !sent)
+        if (auto sent = resend(in, account_id, id, call); !sent)
             return sent.error();
         out = read_delivery(in, account_id, id);
         return {};

@@ -27,7 +27,7 @@ result<std::vector<delivery_id>> cancel_waiting(session::work& in, std::string c
 
 /// What history_store says of these two. `repeated`: the answer of an earlier run was lost, so it may have been us who
 /// cancelled it.
-result<delivery_row> resend_delivery(session& on, std::string const& account_id, delivery_id id);
+result<delivery_row> resend_delivery(session& on, std::string const& account_id, delivery_id id, uuid call);
 result<delivery_row> cancel_delivery(session& on, std::string const& account_id, delivery_id id, bool repeated);
 
 } // namespace klen::webhooks::store

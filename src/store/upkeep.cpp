@@ -26,6 +26,11 @@ constexpr statement forget_secrets{
     "forget_secrets", "DELETE FROM webhook_secrets WHERE ctid IN (SELECT ctid FROM webhook_secrets"
                       " WHERE expires_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"
                       " LIMIT 10000 FOR UPDATE SKIP LOCKED)"};
+// A day longer than calls can be repeated: one that comes again and again may be older than the window.
+constexpr statement forget_resends{
+    "forget_resends", "DELETE FROM resends WHERE ctid IN (SELECT ctid FROM resends"
+                      " WHERE created_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"
+                      " LIMIT 10000)"};
 constexpr statement forget_jobs{"forget_jobs",
                                 "DELETE FROM webhook_jobs WHERE ctid IN (SELECT ctid FROM webhook_jobs"
                                 " WHERE finished_at < clock_timestamp() - make_interval(hours => $1::integer)"
@@ -39,11 +44,11 @@ constexpr statement forget_versions{
                        "  AND n.created_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer))"
                        " LIMIT 10000)"};
 // A daemon that has been dead for longer than attempts are kept made none of those that are left.
-constexpr statement forget_senders{
-    "forget_senders", "WITH alive AS (UPDATE senders SET seen_at = clock_timestamp()"
-                      "  WHERE instance_id IN (SELECT instance_id FROM instances))"
-                      " DELETE FROM senders WHERE instance_id NOT IN (SELECT instance_id FROM instances)"
-                      " AND seen_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"};
+constexpr statement forget_senders{"forget_senders",
+                                   "WITH alive AS (UPDATE senders SET seen_at = clock_timestamp()"
+                                   "  WHERE instance_id IN (SELECT instance_id FROM instances))"
+                                   " DELETE FROM senders WHERE instance_id NOT IN (SELECT instance_id FROM instances)"
+                                   " AND seen_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"};
 constexpr hours statistics_kept{48};
 
 /// The steps of one round, each in a transaction of its own. After the first that failed, or that found another
@@ -107,6 +112,7 @@ result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours
     round.tell(drop_old, static_cast<std::int32_t>(events_kept.count()));
     round.remove(forget_keys, idempotency_window, "expired idempotency keys");
     round.remove(forget_calls, idempotency_window, "expired answers to idempotent calls");
+    round.remove(forget_resends, idempotency_window, "resends that no call can repeat");
     round.remove(forget_statistics, statistics_kept, "old rows of statistics");
     round.remove(forget_secrets, events_kept, "secrets that signed nothing that is kept");
     round.remove(forget_senders, events_kept, "senders of which nothing is kept");

@@ -189,6 +189,21 @@ TEST_F(deliveries_handlers, a_repeat_with_the_same_key_is_answered_as_before_and
     EXPECT_EQ(get("/deliveries/" + id).text("status"), "failed");
 }
 
+TEST_F(deliveries_handlers, a_repeat_of_a_call_whose_answer_was_lost_sends_nothing_either) {
+    auto const id = failed_delivery();
+    auto const resend = [&] { return post("/deliveries/" + id + "/resend", "", "Idempotency-Key: once\r\n"); };
+    ASSERT_EQ(resend().status, 202);
+    auto const parked = test::run(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
+    record(parked.at(0), {});
+    db.query("UPDATE idempotent_calls SET status = NULL, sealed_answer = NULL, key_id = NULL,"
+             " begun_at = begun_at - interval '2 minutes'");
+    auto const repeat = resend();
+    EXPECT_EQ(repeat.status, 202) << repeat.raw.body;
+    EXPECT_EQ(repeat.text("status"), "failed") << "as it is now";
+    EXPECT_EQ(repeat.body.at("last_attempt").at("trigger"), "manual");
+    EXPECT_EQ(db.number("SELECT count(*) FROM deliveries"), 0);
+}
+
 TEST_F(deliveries_handlers, to_a_disabled_webhook_nothing_is_sent_again) {
     auto const id = failed_delivery();
     ASSERT_EQ(call("PATCH", "/webhooks/" + hook, R"({"enabled":false})").status, 200);

@@ -95,6 +95,13 @@ TEST_F(api_store_test, upkeep_removes_statistics_after_two_days) {
     EXPECT_EQ(db.number("SELECT count(*) FROM webhook_statistics"), 4);
 }
 
+TEST_F(api_store_test, upkeep_remembers_resends_for_longer_than_they_can_be_repeated) {
+    db.query("INSERT INTO resends SELECT gen_random_uuid(), gen_random_uuid(), now() - i * interval '1 hour'"
+             " FROM generate_series(0, 99) i");
+    ASSERT_TRUE(run(api->maintain(hours(24 * 30), hours(48))));
+    EXPECT_EQ(db.number("SELECT count(*) FROM resends"), 72);
+}
+
 TEST_F(api_store_test, upkeep_removes_more_than_one_batch) {
     db.query("INSERT INTO webhook_statistics SELECT now() - interval '3 days', gen_random_uuid(), 1, 1, '{1}'"
              " FROM generate_series(1, 20001)");

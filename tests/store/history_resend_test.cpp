@@ -135,7 +135,7 @@ TEST_F(history_resend_test, many_at_once_send_it_once) {
     for (int i = 0; i < 6; ++i)
         all.emplace_back([&] {
             auto const own = make_history_store(db.options(), 1);
-            auto const got = run(own->resend("a", id));
+            auto const got = run(own->resend("a", id, make_uuid_v7()));
             EXPECT_TRUE(got) << got.error().message;
         });
     for (auto& one : all)
@@ -151,10 +151,10 @@ TEST_F(history_resend_test, an_answer_that_is_lost_repeats_it_without_harm) {
     options.url = proxy.url();
     auto const own = make_history_store(options, 1);
     ASSERT_TRUE(run(own->show_delivery("a", failed())));
-    for (int cut = 0; cut < 8; ++cut) {
+    for (int cut = 0; cut < 9; ++cut) {
         auto const id = failed();
         proxy.swallow_answer_after(cut);
-        auto const sent = run(own->resend("a", id));
+        auto const sent = run(own->resend("a", id, make_uuid_v7()));
         proxy.pass();
         ASSERT_TRUE(sent) << cut << ": " << sent.error().message;
         EXPECT_EQ(sent->status, delivery_status::pending);
@@ -165,6 +165,62 @@ TEST_F(history_resend_test, an_answer_that_is_lost_repeats_it_without_harm) {
         EXPECT_EQ(cancelled->status, delivery_status::cancelled);
         EXPECT_EQ(state(id).attempts.size(), 2U);
     }
+}
+
+TEST_F(history_resend_test, a_call_that_comes_again_sends_nothing_more) {
+    auto const id = failed();
+    auto const call = make_uuid_v7();
+    auto const repeat = [&] { return run(history->resend("a", id, call)); };
+    EXPECT_EQ(repeat()->status, delivery_status::pending);
+    EXPECT_EQ(repeat()->status, delivery_status::pending);
+    auto const one = fetch().at(0);
+    EXPECT_EQ(repeat()->status, delivery_status::delivering) << "no conflict: it is this call's own attempt";
+    record(one, decision::failed, error_class::timeout);
+    sql("UPDATE webhooks SET enabled = false, disabled_reason = 'requested', disabled_at = now()");
+    EXPECT_EQ(repeat()->status, delivery_status::failed) << "what was asked for was done";
+    sql("UPDATE webhooks SET enabled = true, disabled_reason = NULL, disabled_at = NULL");
+    EXPECT_EQ(db.number("SELECT count(*) FROM deliveries"), 0);
+    EXPECT_EQ(state(id).attempts_made, 2);
+    EXPECT_EQ(run(history->resend("b", id, call)).error().kind, fault::not_found);
+    ASSERT_TRUE(resend(id)) << "another call is another attempt";
+    record(fetch().at(0), decision::delivered);
+    EXPECT_EQ(state(id).attempts_made, 3);
+}
+
+TEST_F(history_resend_test, a_call_that_comes_again_interrupts_the_schedule_once) {
+    auto const id = waiting();
+    auto const call = make_uuid_v7();
+    ASSERT_TRUE(run(history->resend("a", id, call)));
+    record(fetch().at(0), decision::retry, error_class::timeout);
+    ASSERT_TRUE(run(history->resend("a", id, call)));
+    EXPECT_TRUE(fetch().empty());
+    EXPECT_EQ(state(id).attempts_made, 2);
+}
+
+TEST_F(history_resend_test, a_call_that_was_refused_may_come_again) {
+    auto const id = failed();
+    auto const call = make_uuid_v7();
+    sql("UPDATE webhooks SET enabled = false, disabled_reason = 'requested', disabled_at = now()");
+    EXPECT_EQ(run(history->resend("a", id, call)).error().kind, fault::conflict);
+    sql("UPDATE webhooks SET enabled = true, disabled_reason = NULL, disabled_at = NULL");
+    EXPECT_EQ(run(history->resend("a", id, call))->status, delivery_status::pending);
+    EXPECT_EQ(fetch().size(), 1U);
+}
+
+TEST_F(history_resend_test, a_call_that_is_run_many_times_at_once_is_carried_out_once) {
+    auto const id = failed();
+    auto const call = make_uuid_v7();
+    std::vector<std::thread> all;
+    for (int i = 0; i < 6; ++i)
+        all.emplace_back([&] {
+            auto const own = make_history_store(db.options(), 1);
+            auto const sent = run(own->resend("a", id, call));
+            EXPECT_TRUE(sent) << sent.error().message;
+        });
+    for (auto& one : all)
+        one.join();
+    EXPECT_EQ(db.number("SELECT count(*) FROM resends"), 1);
+    EXPECT_EQ(fetch().size(), 1U);
 }
 
 // --- cancel ---------------------------------------------------------------------------------------------------------
