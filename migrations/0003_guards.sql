@@ -21,3 +21,13 @@ COMMENT ON INDEX resends_created IS 'Those that no call can repeat any more.';
 
 ALTER TABLE idempotent_calls ADD COLUMN holder uuid;
 COMMENT ON COLUMN idempotent_calls.holder IS 'Who carries it out now, by the id that it proposed for what is made: only the holder may give the call up.';
+
+CREATE TABLE health_tellers (
+    told_by uuid        PRIMARY KEY,
+    number  bigint      NOT NULL,
+    told_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 70);
+COMMENT ON TABLE  health_tellers IS 'Up to which of its batches a daemon''s health records are on record, written in the same statement: a batch that is sent again counts once.';
+COMMENT ON COLUMN health_tellers.told_by IS 'Chosen by the daemon when it starts.';
+COMMENT ON COLUMN health_tellers.number IS 'Of its last batch that was written; they go up.';
+COMMENT ON COLUMN health_tellers.told_at IS 'When that was.';

@@ -12,7 +12,7 @@ namespace {
 /// Deliveries that one step of a job looks at: its transaction takes milliseconds, and holds up no outcome.
 constexpr std::uint32_t job_step_deliveries = 500;
 /// Webhooks whose health is written in one statement.
-constexpr std::size_t health_batch = 1000;
+constexpr std::size_t health_batch_webhooks = 1000;
 /// Webhooks whose health is remembered while it cannot be written; some 400 bytes each.
 constexpr std::size_t health_webhooks_max = 100'000;
 
@@ -28,8 +28,8 @@ background::background(executor ex, background_parts parts, background_times tim
       key_use_{"write the keys' use", times.key_use, &background::write_key_use, asio::steady_timer(ex)},
       operational_{"publish operational events", times.operational, &background::publish_operational,
                    asio::steady_timer(ex)},
-      unwritten_health_(health_webhooks_max), outbox_(*parts.history, *parts.events, std::move(operational_account)),
-      group_(ex, "background") {}
+      unwritten_health_(make_uuid_v7(), health_webhooks_max),
+      outbox_(*parts.history, *parts.events, std::move(operational_account)), group_(ex, "background") {}
 
 task<result<void>> background::first_round() {
     auto const maintained = co_await maintain();
@@ -190,12 +190,11 @@ task<result<void>> background::write_health() {
     gather_health();
     while (!unwritten_health_.empty()) {
         // Still known while it is written: this may be asked to end at any co_await.
-        auto const batch = unwritten_health_.first(health_batch);
-        auto records = batch;
-        auto const written = co_await parts_.history->add_health(std::move(records));
+        auto batch = unwritten_health_.next(health_batch_webhooks);
+        auto const written = co_await parts_.history->add_health(std::move(batch));
         if (written.has_error())
             co_return written.error();
-        unwritten_health_.forget(batch);
+        unwritten_health_.forget();
     }
     co_return result<void>{};
 }

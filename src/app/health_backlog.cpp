@@ -26,7 +26,7 @@ std::size_t health_backlog::add(std::vector<store::health_record> const& records
     for (auto const& record : records) {
         if (auto const known = waiting_.find(record.webhook); known != waiting_.end())
             known->second = joined(known->second, record);
-        else if (waiting_.size() < webhooks_max_)
+        else if (waiting_.size() + under_way_.records.size() < webhooks_max_)
             waiting_.emplace(record.webhook, record);
         else
             ++lost;
@@ -34,16 +34,16 @@ std::size_t health_backlog::add(std::vector<store::health_record> const& records
     return lost;
 }
 
-std::vector<store::health_record> health_backlog::first(std::size_t count) const {
-    std::vector<store::health_record> out;
-    for (auto at = waiting_.begin(); at != waiting_.end() && out.size() < count; ++at)
-        out.push_back(at->second);
-    return out;
+store::health_batch const& health_backlog::next(std::size_t count) {
+    auto& batch = under_way_.records;
+    if (!batch.empty() || waiting_.empty())
+        return under_way_;
+    ++under_way_.number;
+    while (!waiting_.empty() && batch.size() < count)
+        batch.push_back(std::move(waiting_.extract(waiting_.begin()).mapped()));
+    return under_way_;
 }
 
-void health_backlog::forget(std::vector<store::health_record> const& written) {
-    for (auto const& record : written)
-        waiting_.erase(record.webhook);
-}
+void health_backlog::forget() { under_way_.records.clear(); }
 
 } // namespace klen::webhooks::app

@@ -25,14 +25,19 @@ constexpr statement find_statistics{"find_statistics",
                                     " CROSS JOIN LATERAL (SELECT * FROM webhook_statistics WHERE webhook_id = $1::uuid"
                                     "  AND bucket_at > l.last - interval '1 day') s"};
 
-// $1 webhooks, in order: everybody locks them in the same one. $7: the durations of all, `buckets` ($8) each.
+// $1 webhooks, in order: everybody locks them in the same one. $7: the durations of all, `buckets` ($8) each. $11, $12:
+// who tells, and the number of its batch. One that was written before (its answer was lost) is not fresh; one that is
+// being written still is waited for.
 constexpr statement add_health{
     "add_health",
-    "WITH told AS MATERIALIZED ("
-    " SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], "
-    "$9::bigint[],"
-    "  $10::boolean[]) WITH ORDINALITY AS t (webhook_id, delivered, failed, success_us, failure_us, failure_class,"
-    "  failures, any_success, n)),"
+    "WITH fresh AS ("
+    " INSERT INTO health_tellers AS h (told_by, number) VALUES ($11::uuid, $12::bigint)"
+    " ON CONFLICT (told_by) DO UPDATE SET number = excluded.number, told_at = clock_timestamp()"
+    "  WHERE h.number < excluded.number RETURNING told_by),"
+    "told AS MATERIALIZED ("
+    " SELECT t.* FROM fresh CROSS JOIN unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
+    "  $6::text[], $9::bigint[], $10::boolean[]) WITH ORDINALITY AS t (webhook_id, delivered, failed, success_us,"
+    "  failure_us, failure_class, failures, any_success, n)),"
     "states AS ("
     " INSERT INTO webhook_health AS h (webhook_id, last_success_at, last_failure_at, last_failure_class,"
     "  consecutive_failures)"
@@ -123,9 +128,9 @@ result<webhook_health> read_health(session& on, std::string const& account_id, w
     return out;
 }
 
-result<void> write_health(session& on, std::vector<health_record> records) {
+result<void> write_health(session& on, health_batch const& batch) {
     std::map<webhook_id, health_record> merged;
-    for (auto const& one : records)
+    for (auto const& one : batch.records)
         if (auto const [at, fresh] = merged.try_emplace(one.webhook, one); !fresh)
             merge(at->second, one);
     if (merged.empty())
@@ -151,6 +156,7 @@ result<void> write_health(session& on, std::vector<health_record> records) {
     parameters with;
     with.array(webhooks).array(delivered).array(failed).array(success).array(failure_at).array(failure_class);
     with.array(durations).int8(duration_buckets).array(failures).array(any_success);
+    with.uuid_value(batch.told_by).int8(batch.number);
     auto const done = on.run(add_health, with);
     if (!done)
         return done.error();

@@ -4,12 +4,10 @@
 
 #include "klen/webhooks/store/types.hpp"
 
-#include <vector>
-
 namespace klen::webhooks::store {
 
 result<webhook_health> read_health(session& on, std::string const& account_id, webhook_id webhook);
-/// One statement; when its answer is lost and it is repeated, attempts may be counted twice: these are statistics.
-result<void> write_health(session& on, std::vector<health_record> records);
+/// One statement; when its answer is lost and it is repeated, nothing is counted twice.
+result<void> write_health(session& on, health_batch const& batch);
 
 } // namespace klen::webhooks::store

@@ -107,8 +107,8 @@ class real_history_store final : public history_store {
         return call<webhook_health>(
             [account_id, webhook](session& on) { return read_health(on, account_id, webhook); });
     }
-    task<result<void>> add_health(std::vector<health_record> records) override {
-        return call<void>([records = std::move(records)](session& on) { return write_health(on, records); });
+    task<result<void>> add_health(health_batch batch) override {
+        return call<void>([batch = std::move(batch)](session& on) { return write_health(on, batch); });
     }
 
     task<result<std::vector<operational_event>>> operational_events(std::uint32_t limit) override {

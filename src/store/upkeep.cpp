@@ -31,6 +31,9 @@ constexpr statement forget_resends{
     "forget_resends", "DELETE FROM resends WHERE ctid IN (SELECT ctid FROM resends"
                       " WHERE created_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"
                       " LIMIT 10000)"};
+constexpr statement forget_tellers{
+    "forget_tellers", "DELETE FROM health_tellers WHERE ctid IN (SELECT ctid FROM health_tellers"
+                      " WHERE told_at < clock_timestamp() - make_interval(hours => $1::integer) LIMIT 10000)"};
 constexpr statement forget_jobs{"forget_jobs",
                                 "DELETE FROM webhook_jobs WHERE ctid IN (SELECT ctid FROM webhook_jobs"
                                 " WHERE finished_at < clock_timestamp() - make_interval(hours => $1::integer)"
@@ -113,6 +116,7 @@ result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours
     round.remove(forget_keys, idempotency_window, "expired idempotency keys");
     round.remove(forget_calls, idempotency_window, "expired answers to idempotent calls");
     round.remove(forget_resends, idempotency_window, "resends that no call can repeat");
+    round.remove(forget_tellers, statistics_kept, "daemons that told of no webhook's health");
     round.remove(forget_statistics, statistics_kept, "old rows of statistics");
     round.remove(forget_secrets, events_kept, "secrets that signed nothing that is kept");
     round.remove(forget_senders, events_kept, "senders of which nothing is kept");

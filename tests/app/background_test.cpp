@@ -193,6 +193,27 @@ TEST_F(background_test, health_that_cannot_be_written_is_kept_until_it_can) {
     EXPECT_TRUE(eventually([&] { return delivered(hook) == 3; }));
 }
 
+TEST_F(background_test, health_whose_answer_was_lost_counts_once) {
+    auto const hook = add_webhook(db, "a", {"*"});
+    work();
+    stop();
+    dispatcher.happened(success_of(hook));
+    write_rest();
+    dispatcher.happened(success_of(hook));
+    proxy.swallow_next_answer(); // of the background's writes this one is the first
+    proxy.refuse_new();          // and it cannot be repeated at once
+    write_rest();
+    EXPECT_TRUE(proxy.swallowed());
+    dispatcher.happened(success_of(hook));
+    proxy.admit();
+    EXPECT_TRUE(eventually([&] {
+        write_rest();
+        return delivered(hook) == 3;
+    }));
+    write_rest();
+    EXPECT_EQ(delivered(hook), 3);
+}
+
 TEST_F(background_test, what_is_known_at_the_end_is_written_after_the_stop) {
     auto const hook = add_webhook(db, "a", {"*"});
     work();

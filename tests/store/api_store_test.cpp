@@ -102,6 +102,13 @@ TEST_F(api_store_test, upkeep_remembers_resends_for_longer_than_they_can_be_repe
     EXPECT_EQ(db.number("SELECT count(*) FROM resends"), 72);
 }
 
+TEST_F(api_store_test, upkeep_forgets_who_told_of_health_after_two_days) {
+    db.query("INSERT INTO health_tellers SELECT gen_random_uuid(), 1, now() - i * interval '12 hours'"
+             " FROM generate_series(0, 9) i");
+    ASSERT_TRUE(run(api->maintain(hours(24 * 30), hours(48))));
+    EXPECT_EQ(db.number("SELECT count(*) FROM health_tellers"), 4);
+}
+
 TEST_F(api_store_test, upkeep_removes_more_than_one_batch) {
     db.query("INSERT INTO webhook_statistics SELECT now() - interval '3 days', gen_random_uuid(), 1, 1, '{1}'"
              " FROM generate_series(1, 20001)");

@@ -1,4 +1,5 @@
 #include "store/history_fixture.hpp"
+#include "store/unix_proxy.hpp"
 
 namespace klen::webhooks::store {
 namespace {
@@ -22,6 +23,10 @@ class history_health_test : public history_fixture {
         out.failures_since_success = delivered > 0 ? 0 : failed;
         return out;
     }
+    /// A batch of its own.
+    task<result<void>> add(std::vector<health_record> records) {
+        return history->add_health({make_uuid_v7(), 1, std::move(records)});
+    }
     webhook_health health() { return run(history->health("a", hook)).value(); }
 };
 
@@ -32,13 +37,13 @@ TEST_F(history_health_test, a_webhook_that_did_nothing_has_no_history) {
     EXPECT_FALSE(now.last_failure_at);
     EXPECT_EQ(now.day.delivered, 0);
     EXPECT_EQ(run(history->health("b", hook)).error().kind, fault::not_found);
-    EXPECT_TRUE(run(history->add_health({})));
+    EXPECT_TRUE(run(add({})));
 }
 
 TEST_F(history_health_test, what_is_told_adds_up) {
     auto const first = told(hook, 3, 2);
-    ASSERT_TRUE(run(history->add_health({first})));
-    ASSERT_TRUE(run(history->add_health({told(hook, 0, 4), told(add_webhook(db, "a", {"*"}), 1, 0)})));
+    ASSERT_TRUE(run(add({first})));
+    ASSERT_TRUE(run(add({told(hook, 0, 4), told(add_webhook(db, "a", {"*"}), 1, 0)})));
     auto now = health();
     EXPECT_EQ(now.hour.delivered, 3);
     EXPECT_EQ(now.hour.failed, 6);
@@ -49,29 +54,29 @@ TEST_F(history_health_test, what_is_told_adds_up) {
     EXPECT_GE(now.last_failure_at, first.last_failure_at);
     EXPECT_EQ(now.last_failure_class, "timeout");
     EXPECT_EQ(now.consecutive_failures, 4);
-    ASSERT_TRUE(run(history->add_health({told(hook, 0, 1), told(hook, 0, 2)}))); // twice in one batch
+    ASSERT_TRUE(run(add({told(hook, 0, 1), told(hook, 0, 2)}))); // twice in one batch
     EXPECT_EQ(health().consecutive_failures, 7);
     auto mixed = told(hook, 1, 2);
     mixed.failures_since_success = 1;
-    ASSERT_TRUE(run(history->add_health({mixed})));
+    ASSERT_TRUE(run(add({mixed})));
     EXPECT_EQ(health().consecutive_failures, 1);
 }
 
 TEST_F(history_health_test, times_never_go_back) {
     auto late = told(hook, 1, 1);
-    ASSERT_TRUE(run(history->add_health({late})));
+    ASSERT_TRUE(run(add({late})));
     auto early = late;
     early.last_success_at = *early.last_success_at - hours(1);
     early.last_failure_at = *early.last_failure_at - hours(1);
     early.last_failure = error_class::tls_failure;
-    ASSERT_TRUE(run(history->add_health({early})));
+    ASSERT_TRUE(run(add({early})));
     EXPECT_EQ(health().last_success_at, late.last_success_at);
     EXPECT_EQ(health().last_failure_at, late.last_failure_at);
     EXPECT_EQ(health().last_failure_class, "timeout");
 }
 
 TEST_F(history_health_test, windows_are_the_last_hour_and_day) {
-    ASSERT_TRUE(run(history->add_health({told(hook, 1, 0)})));
+    ASSERT_TRUE(run(add({told(hook, 1, 0)})));
     auto const at = [&](char const* age) {
         sql("INSERT INTO webhook_statistics (bucket_at, webhook_id, delivered, failed, durations) VALUES"
             " (date_bin('5 minutes', now(), 'epoch') - interval '" +
@@ -95,6 +100,53 @@ TEST_F(history_health_test, what_is_pending_is_counted_up_to_a_bound) {
     EXPECT_EQ(health().pending, pending_counted_max + 1);
 }
 
+TEST_F(history_health_test, a_batch_that_is_told_again_counts_once) {
+    auto const daemon = make_uuid_v7();
+    auto const tell = [&](uuid by, std::int64_t number) {
+        ASSERT_TRUE(run(history->add_health({by, number, {told(hook, 1, 0)}})));
+    };
+    tell(daemon, 1);
+    tell(daemon, 1);
+    EXPECT_EQ(health().hour.delivered, 1);
+    tell(daemon, 2);
+    tell(daemon, 1);
+    EXPECT_EQ(health().hour.delivered, 2) << "a late run of an earlier one";
+    tell(make_uuid_v7(), 1);
+    EXPECT_EQ(health().hour.delivered, 3) << "another daemon's";
+    EXPECT_EQ(db.number("SELECT count(*) FROM health_tellers"), 2);
+}
+
+TEST_F(history_health_test, an_answer_that_is_lost_counts_nothing_twice) {
+    unix_proxy proxy(db.url());
+    auto options = db.options();
+    options.url = proxy.url();
+    auto const own = make_history_store(options, 1);
+    auto const daemon = make_uuid_v7();
+    for (int cut = 0; cut < 3; ++cut) {
+        ASSERT_TRUE(run(own->health("a", hook)));
+        proxy.swallow_answer_after(cut);
+        auto const done = run(own->add_health({daemon, cut + 1, {told(hook, 1, 2)}}));
+        proxy.pass();
+        ASSERT_TRUE(done) << cut << ": " << done.error().message;
+    }
+    EXPECT_EQ(health().hour.delivered, 3);
+    EXPECT_EQ(health().hour.failed, 6);
+    EXPECT_EQ(health().hour.durations[4], 9);
+}
+
+TEST_F(history_health_test, a_batch_that_is_told_many_times_at_once_counts_once) {
+    auto const daemon = make_uuid_v7();
+    std::vector<std::thread> all;
+    for (int i = 0; i < 6; ++i)
+        all.emplace_back([&] {
+            auto const own = make_history_store(db.options(), 1);
+            EXPECT_TRUE(run(own->add_health({daemon, 1, {told(hook, 1, 0)}})));
+        });
+    for (auto& one : all)
+        one.join();
+    EXPECT_EQ(health().hour.delivered, 1);
+}
+
 TEST_F(history_health_test, daemons_that_tell_at_once_do_not_block_one_another) {
     std::vector<webhook_id> hooks;
     for (int i = 0; i < 20; ++i)
@@ -108,7 +160,7 @@ TEST_F(history_health_test, daemons_that_tell_at_once_do_not_block_one_another) 
                 for (auto const& one : hooks)
                     batch.push_back(told(one, 1, 1));
                 std::ranges::rotate(batch, batch.begin() + i * 5);
-                auto const done = run(own->add_health(batch));
+                auto const done = run(own->add_health({make_uuid_v7(), 1, batch}));
                 EXPECT_TRUE(done) << done.error().message;
             }
         });

@@ -105,7 +105,8 @@ class history_store {
 
     /// What is shown with a webhook.
     virtual task<result<webhook_health>> health(std::string account_id, webhook_id webhook) = 0;
-    virtual task<result<void>> add_health(std::vector<health_record> records) = 0;
+    /// A batch whose number is not above the last one of the same teller changes nothing.
+    virtual task<result<void>> add_health(health_batch batch) = 0;
 
     /// The oldest events that wait to be published; `forget_operational` when they are.
     virtual task<result<std::vector<operational_event>>> operational_events(std::uint32_t limit) = 0;

@@ -185,6 +185,14 @@ struct health_record {
     bool any_success = false;
 };
 
+/// Records that count once, however often they are told: whoever tells numbers its batches upwards and goes on to the
+/// next one when it knows that one to be written.
+struct health_batch {
+    uuid told_by;
+    std::int64_t number = 0;
+    std::vector<health_record> records;
+};
+
 /// Sums over a time.
 struct health_window {
     std::int64_t delivered = 0;
