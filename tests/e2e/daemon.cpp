@@ -3,6 +3,7 @@
 #include "api/openapi_document.hpp"
 #include "app/api_client.hpp"
 #include "node/run_node.hpp"
+#include "store/session.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -94,6 +95,15 @@ std::string daemon::url() const { return "http://127.0.0.1:" + std::to_string(po
 std::string daemon::key() const {
     auto text = file_text(private_dir() + "/platform-key");
     return text.substr(0, text.find('\n'));
+}
+
+void daemon::sql(std::string const& what) const {
+    store::connection_options options;
+    options.url = lines_of(file_text(private_dir() + "/database-url")).at(0);
+    options.connect_timeout = 10s;
+    options.statement_timeout = 10s;
+    store::session link(options, {.name = "e2e"});
+    link.run_text(what).value();
 }
 
 std::vector<json::object> daemon::log_lines() const { return whole_lines(log()); }

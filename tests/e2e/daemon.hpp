@@ -38,8 +38,11 @@ class daemon {
     std::string private_dir() const { return folder_ / "private"; }
     std::map<std::string, std::string> const& environment() const { return environment_; }
     std::string url() const;
+    std::uint16_t port() const { return port_; }
     std::string key() const;
     std::string log() const { return file_text(folder_ / "daemon.log"); }
+    /// Runs SQL in its private database: for what would take hours to happen by itself.
+    void sql(std::string const& what) const;
     /// All log lines parsed; throws when one is no JSON object.
     std::vector<boost::json::object> log_lines() const;
 

@@ -141,6 +141,56 @@ TEST_F(management, a_webhook_that_is_gone_is_disabled_and_the_platform_is_told) 
     EXPECT_EQ(shown.at("disabled_reason"), "gone");
 }
 
+TEST_F(management, the_platform_is_told_when_a_delivery_is_exhausted_and_a_webhook_fails_and_is_disabled) {
+    start();
+    auto const platform_port = free_port();
+    auto const made = it->call("POST", "/api/v1/webhooks?account_id=platform",
+                               R"({"name":"ops","url":")" + hook_at(platform_port) +
+                                   R"(","subscribed_events":["webhook.*","delivery.exhausted"]})");
+    ASSERT_EQ(made.status, 201) << json::serialize(made.body);
+    receiver platform(std::string(made.body.at("secret").as_string()), {}, platform_port);
+    std::map<std::string, json::value> told;
+    auto const is_told = [&](std::string const& type) {
+        return eventually([&] {
+            for (auto const& one : platform.deliveries()) {
+                EXPECT_TRUE(one.at("verified").as_bool());
+                told[std::string(one.at("event_type").as_string())] = one.at("body");
+            }
+            return told.count(type) == 1;
+        });
+    };
+    auto const fail_since = [&](std::string const& time) {
+        it->sql("UPDATE webhooks SET failing_since = failing_since - interval '" + time + "' WHERE webhook_id = '" +
+                webhook.id + "'");
+    };
+
+    auto const exhausted = it->publish(); // nobody listens
+    ASSERT_TRUE(it->reaches(exhausted, "failed"));
+    ASSERT_TRUE(is_told("delivery.exhausted"));
+    auto const& delivery = told["delivery.exhausted"].at("delivery");
+    EXPECT_EQ(delivery.at("event_id").as_string(), exhausted);
+    EXPECT_EQ(delivery.at("webhook_id").as_string(), webhook.id);
+    EXPECT_EQ(told.size(), 1U) << "it fails for a second only";
+
+    fail_since("61 minutes");
+    ASSERT_TRUE(it->reaches(it->publish(), "failed"));
+    ASSERT_TRUE(is_told("webhook.failing"));
+    EXPECT_EQ(told["webhook.failing"].at("webhook").at("id").as_string(), webhook.id);
+    EXPECT_EQ(told["webhook.failing"].at("webhook").at("account_id").as_string(), daemon::account);
+    EXPECT_EQ(get("/webhooks/" + webhook.id).at("enabled"), true);
+
+    fail_since("5 days");
+    it->publish();
+    ASSERT_TRUE(is_told("webhook.disabled"));
+    EXPECT_EQ(told["webhook.disabled"].at("webhook").at("disabled_reason"), "failing");
+    EXPECT_EQ(get("/webhooks/" + webhook.id).at("disabled_reason"), "failing");
+    auto const all = platform.deliveries();
+    EXPECT_EQ(
+        std::ranges::count(all, json::value("webhook.failing"), [](auto const& one) { return one.at("event_type"); }),
+        1)
+        << "once for a series of failures";
+}
+
 TEST_F(management, health_tells_how_a_webhook_does) {
     start();
     receive({"--status", "500,200"}); // each delivery's first attempt fails
