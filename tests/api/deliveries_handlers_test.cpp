@@ -7,7 +7,9 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::UnorderedElementsAre;
+using testing_support::run_task;
 
 struct deliveries_handlers : testing_support::history_fixture {
     std::string hook = create_webhook(R"("headers":{"Authorization":"Bearer s3cr3t","X-Team":"ops"})");
@@ -89,15 +91,15 @@ TEST_F(deliveries_handlers, a_list_that_was_mistyped_shows_nothing_at_all) {
 
 TEST_F(deliveries_handlers, of_another_account_there_is_nothing) {
     auto const delivery = failed_delivery();
-    EXPECT_EQ(get(list(), "of-b").status, 404);
-    EXPECT_EQ(get("/deliveries/" + delivery, "of-b").status, 404);
-    EXPECT_EQ(call("POST", "/deliveries/" + delivery + "/resend", "", "", "of-b").status, 404);
-    EXPECT_EQ(call("POST", "/deliveries/" + delivery + "/cancel", "", "", "of-b").status, 404);
+    EXPECT_EQ(get(list(), other_key()).status, 404);
+    EXPECT_EQ(get("/deliveries/" + delivery, other_key()).status, 404);
+    EXPECT_EQ(post_as(other_key(), "/deliveries/" + delivery + "/resend").status, 404);
+    EXPECT_EQ(post_as(other_key(), "/deliveries/" + delivery + "/cancel").status, 404);
     EXPECT_EQ(get("/webhooks/" + make_uuid_v7().text() + "/deliveries").status, 404);
     EXPECT_EQ(get("/deliveries/no-id").status, 404);
-    EXPECT_EQ(get("/deliveries/" + delivery, "platform").status, 400) << "it must say for whom";
-    EXPECT_EQ(get("/deliveries/" + delivery + "?account_id=a", "platform").status, 200);
-    EXPECT_EQ(get("/deliveries/" + delivery + "?account_id=b", "platform").status, 404);
+    EXPECT_EQ(get("/deliveries/" + delivery, platform_key()).status, 400) << "it must say for whom";
+    EXPECT_EQ(get("/deliveries/" + delivery + "?account_id=acct_1", platform_key()).status, 200);
+    EXPECT_EQ(get("/deliveries/" + delivery + "?account_id=acct_2", platform_key()).status, 404);
 }
 
 // --- one ------------------------------------------------------------------------------------------------------------
@@ -162,14 +164,14 @@ TEST_F(deliveries_handlers, a_failed_one_is_sent_again_and_the_dispatcher_is_tol
     ASSERT_EQ(again.status, 202) << again.raw.body;
     EXPECT_EQ(again.text("id"), id);
     EXPECT_EQ(again.text("status"), "pending");
-    EXPECT_THAT(told, ElementsAre(*webhook_id::parse(hook)));
-    auto const parked = test::run(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
-    ASSERT_EQ(parked.size(), 1U);
-    EXPECT_TRUE(parked[0].manual);
+    EXPECT_THAT(taken(parked), ElementsAre(hook));
+    auto const fetched = run_task(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
+    ASSERT_EQ(fetched.size(), 1U);
+    EXPECT_TRUE(fetched[0].manual);
     auto const busy = post("/deliveries/" + id + "/resend");
     EXPECT_EQ(busy.status, 409) << "an attempt is under way";
     EXPECT_EQ(busy.error(), "conflict");
-    record(parked[0], delivered());
+    record(fetched[0], delivered());
     auto const shown = get("/deliveries/" + id);
     EXPECT_EQ(shown.text("status"), "delivered");
     EXPECT_EQ(shown.body.at("attempts").at(1).at("attempt"), 2);
@@ -180,8 +182,8 @@ TEST_F(deliveries_handlers, a_repeat_with_the_same_key_is_answered_as_before_and
     auto const id = failed_delivery();
     auto const first = post("/deliveries/" + id + "/resend", "", "Idempotency-Key: once\r\n");
     ASSERT_EQ(first.status, 202) << first.raw.body;
-    auto const parked = test::run(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
-    record(parked.at(0), {});
+    auto const fetched = run_task(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
+    record(fetched.at(0), {});
     auto const repeat = post("/deliveries/" + id + "/resend", "", "Idempotency-Key: once\r\n");
     EXPECT_EQ(repeat.status, 202);
     EXPECT_EQ(repeat.raw.body, first.raw.body);
@@ -193,8 +195,8 @@ TEST_F(deliveries_handlers, a_repeat_of_a_call_whose_answer_was_lost_sends_nothi
     auto const id = failed_delivery();
     auto const resend = [&] { return post("/deliveries/" + id + "/resend", "", "Idempotency-Key: once\r\n"); };
     ASSERT_EQ(resend().status, 202);
-    auto const parked = test::run(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
-    record(parked.at(0), {});
+    auto const fetched = run_task(queue->claim_parked(me, {{*webhook_id::parse(hook), 10}})).value().deliveries;
+    record(fetched.at(0), {});
     db.query("UPDATE idempotent_calls SET status = NULL, sealed_answer = NULL, key_id = NULL,"
              " begun_at = begun_at - interval '2 minutes'");
     auto const repeat = resend();
@@ -206,11 +208,11 @@ TEST_F(deliveries_handlers, a_repeat_of_a_call_whose_answer_was_lost_sends_nothi
 
 TEST_F(deliveries_handlers, to_a_disabled_webhook_nothing_is_sent_again) {
     auto const id = failed_delivery();
-    ASSERT_EQ(call("PATCH", "/webhooks/" + hook, R"({"enabled":false})").status, 200);
+    ASSERT_EQ(call("PATCH", path_of(hook), R"({"enabled":false})").status, 200);
     auto const no = post("/deliveries/" + id + "/resend");
     EXPECT_EQ(no.status, 409);
     EXPECT_THAT(no.text("message"), HasSubstr("enable"));
-    EXPECT_TRUE(told.empty());
+    EXPECT_THAT(taken(parked), IsEmpty());
 }
 
 TEST_F(deliveries_handlers, a_waiting_one_is_cancelled_once) {

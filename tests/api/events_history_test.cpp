@@ -28,7 +28,7 @@ TEST_F(events_history, events_are_listed_newest_first_by_cursor) {
     auto const& one = first.body.at("events").at(0).as_object();
     EXPECT_EQ(one.size(), 4U) << "no body";
     EXPECT_EQ(one.at("event_type"), "call.ended");
-    EXPECT_EQ(one.at("account_id"), "a");
+    EXPECT_EQ(one.at("account_id"), "acct_1");
 }
 
 TEST_F(events_history, events_are_filtered_by_type_and_time) {
@@ -39,9 +39,9 @@ TEST_F(events_history, events_are_filtered_by_type_and_time) {
     EXPECT_EQ(ids_of(get("/events?since=2020-01-01T00:00:00Z"), "events").size(), 2U);
     EXPECT_EQ(get("/events?type=call.started").status, 400);
     EXPECT_EQ(get("/events?page=1").status, 400);
-    EXPECT_TRUE(ids_of(get("/events", "of-b"), "events").empty());
-    EXPECT_EQ(get("/events", "platform").status, 400);
-    EXPECT_EQ(ids_of(get("/events?account_id=a", "platform"), "events").size(), 2U);
+    EXPECT_TRUE(ids_of(get("/events", other_key()), "events").empty());
+    EXPECT_EQ(get("/events", platform_key()).status, 400);
+    EXPECT_EQ(ids_of(get("/events?account_id=acct_1", platform_key()), "events").size(), 2U);
 }
 
 TEST_F(events_history, one_is_shown_with_its_deliveries_and_their_attempts) {
@@ -59,10 +59,10 @@ TEST_F(events_history, one_is_shown_with_its_deliveries_and_their_attempts) {
     EXPECT_EQ(attempt.at("decision"), "retry");
     EXPECT_EQ(attempt.at("duration_ms"), 100);
     EXPECT_FALSE(attempt.as_object().contains("response_body"));
-    EXPECT_EQ(get("/events/" + event, "of-b").status, 404);
+    EXPECT_EQ(get("/events/" + event, other_key()).status, 404);
     EXPECT_EQ(get("/events/no-uuid").status, 404);
-    EXPECT_EQ(get("/events/" + event, "platform").status, 400);
-    EXPECT_EQ(get("/events/" + event + "?account_id=a", "platform").status, 200);
+    EXPECT_EQ(get("/events/" + event, platform_key()).status, 400);
+    EXPECT_EQ(get("/events/" + event + "?account_id=acct_1", platform_key()).status, 200);
 }
 
 TEST_F(events_history, the_deliveries_of_one_are_filtered_by_what_became_of_them) {
@@ -79,7 +79,7 @@ TEST_F(events_history, the_deliveries_of_one_are_filtered_by_what_became_of_them
     EXPECT_THAT(ids_of(get(path + "?error_class=http_status"), "deliveries"), ElementsAre(leased[0].id.text()));
     EXPECT_TRUE(ids_of(get(path + "?status=pending"), "deliveries").empty());
     EXPECT_EQ(get(path + "?cursor=x").status, 400);
-    EXPECT_EQ(get(path, "of-b").status, 404);
+    EXPECT_EQ(get(path, other_key()).status, 404);
     EXPECT_EQ(get("/events/" + make_uuid_v7().text() + "/deliveries").status, 404);
 }
 

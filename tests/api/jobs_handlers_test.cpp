@@ -7,17 +7,18 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing_support::run_task;
 
 struct jobs_handlers : testing_support::history_fixture {
     std::string hook = create_webhook();
     static constexpr char const* since_2020 = R"({"since":"2020-01-01T00:00:00Z"})";
 
-    answer recover(std::string const& body, std::string const& fields = "") const {
+    answer recover(std::string const& body, std::string const& fields = "") {
         return post("/webhooks/" + hook + "/recover", body, fields);
     }
-    answer cancel_pending() const { return post("/webhooks/" + hook + "/cancel-pending"); }
+    answer cancel_pending() { return post("/webhooks/" + hook + "/cancel-pending"); }
     void work() {
-        while (test::run(history->step_job(100)).value()) {
+        while (run_task(recorded->step_job(100)).value()) {
         }
     }
 };
@@ -33,7 +34,7 @@ TEST_F(jobs_handlers, recover_begins_a_job_that_sends_again_what_failed) {
     EXPECT_TRUE(begun.body.at("until").is_string()) << "now, unless told";
     EXPECT_EQ(begun.body.at("never_attempted"), false);
     EXPECT_TRUE(begun.body.at("finished_at").is_null());
-    EXPECT_EQ(jobs_begun, 1);
+    EXPECT_EQ(taken(jobs_begun).size(), 1U);
     work();
     auto const done = get("/jobs/" + begun.text("id"));
     EXPECT_EQ(done.text("state"), "done");
@@ -66,11 +67,11 @@ TEST_F(jobs_handlers, recover_says_what_is_wrong_with_what_it_is_asked) {
         EXPECT_EQ(no.status, 400) << body;
         EXPECT_THAT(no.text("message"), HasSubstr(word));
     }
-    EXPECT_EQ(jobs_begun, 0);
+    EXPECT_EQ(taken(jobs_begun).size(), 0U);
 }
 
 TEST_F(jobs_handlers, a_disabled_webhook_is_not_recovered) {
-    ASSERT_EQ(call("PATCH", "/webhooks/" + hook, R"({"enabled":false})").status, 200);
+    ASSERT_EQ(call("PATCH", path_of(hook), R"({"enabled":false})").status, 200);
     auto const no = recover(since_2020);
     EXPECT_EQ(no.status, 409);
     EXPECT_EQ(no.error(), "conflict");
@@ -83,7 +84,7 @@ TEST_F(jobs_handlers, cancel_pending_takes_out_what_waits) {
     ASSERT_EQ(begun.status, 202) << begun.raw.body;
     EXPECT_EQ(begun.text("kind"), "cancel");
     EXPECT_TRUE(begun.body.at("since").is_null());
-    EXPECT_EQ(jobs_begun, 1);
+    EXPECT_EQ(taken(jobs_begun).size(), 1U);
     work();
     EXPECT_EQ(get("/jobs/" + begun.text("id")).text("state"), "done");
     EXPECT_EQ(get("/deliveries/" + waiting).text("status"), "cancelled");
@@ -102,11 +103,11 @@ TEST_F(jobs_handlers, jobs_are_listed_newest_first) {
 
 TEST_F(jobs_handlers, of_another_account_there_is_nothing) {
     auto const job = cancel_pending().text("id");
-    EXPECT_EQ(get("/jobs/" + job, "of-b").status, 404);
-    EXPECT_EQ(get("/webhooks/" + hook + "/jobs", "of-b").status, 404);
-    EXPECT_EQ(call("POST", "/webhooks/" + hook + "/recover", since_2020, "", "of-b").status, 404);
-    EXPECT_EQ(call("POST", "/webhooks/" + hook + "/cancel-pending", "", "", "of-b").status, 404);
-    EXPECT_EQ(get("/jobs/" + job + "?account_id=a", "platform").status, 200);
+    EXPECT_EQ(get("/jobs/" + job, other_key()).status, 404);
+    EXPECT_EQ(get("/webhooks/" + hook + "/jobs", other_key()).status, 404);
+    EXPECT_EQ(post_as(other_key(), "/webhooks/" + hook + "/recover", since_2020).status, 404);
+    EXPECT_EQ(post_as(other_key(), "/webhooks/" + hook + "/cancel-pending").status, 404);
+    EXPECT_EQ(get("/jobs/" + job + "?account_id=acct_1", platform_key()).status, 200);
     EXPECT_EQ(get("/jobs/" + make_uuid_v7().text()).status, 404);
 }
 
