@@ -279,7 +279,27 @@ section declare_dispatch() {
     s.number("webhook_concurrency_max", &c::webhook_concurrency_max, unit::count, 32, {1, 10000},
              "Requests to one webhook at once.");
     s.number("host_concurrency_max", &c::host_concurrency_max, unit::count, 128, {1, 100000},
-             "Requests to one host at once, whatever webhooks are on it.");
+             "Requests to one host at once, whatever webhooks are on it. Divided among the io_threads; when it is less "
+             "than those, only so many of them send.");
+    s.number("slow_start_concurrency", &c::slow_start_concurrency, unit::count, 4, {0, 10000},
+             "Requests at once to a webhook that has not answered lately; doubled as it answers, up to "
+             "webhook_concurrency_max. 0: no slow start.");
+    s.number(
+        "circuit_failures", &c::circuit_failures, unit::count, 20, {0, 10000},
+        "So many attempts in a row that the endpoint did not answer, or answered with 429 or 5xx, open the webhook's "
+        "circuit: nothing is sent to it, and no attempt used up, until a probe succeeds. 0: they do not.");
+    s.number("circuit_failure_percent", &c::circuit_failure_percent, unit::count, 80, {0, 100},
+             "So large a share of such attempts within circuit_window_ms opens it, too. 0: it does not.");
+    s.number("circuit_attempts_min", &c::circuit_attempts_min, unit::count, 50, {1, 1000000},
+             "If there were at least so many attempts in the window.");
+    s.number("circuit_window_ms", &c::circuit_window, unit::milliseconds, 60000, {1000, 3600000},
+             "The window in which that share is looked at.");
+    s.number("circuit_wait_ms", &c::circuit_wait, unit::milliseconds, 5000, {100, 3600000},
+             "How long after opening one attempt is made as a probe. Each probe that fails doubles the wait.");
+    s.number(
+        "circuit_wait_max_ms", &c::circuit_wait_max, unit::milliseconds, 60000, {0, 3600000},
+        "How long it may become. Also the longest pause of a webhook that asks for one with Retry-After; 0: such a "
+        "wish pauses nothing but its own delivery.");
     s.number("deliveries_in_memory_max", &c::deliveries_in_memory_max, unit::count, 20000, {1, 10000000},
              "Deliveries of all webhooks that wait or are under way in memory.");
     s.number("bytes_in_memory_max", &c::bytes_in_memory_max, unit::bytes, 64 * mib, {1 * mib, 64 * gib},

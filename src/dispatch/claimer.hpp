@@ -26,6 +26,8 @@ class claimer {
     void note_due(steady_time at);
     /// There is room in memory again.
     void room_returned();
+    /// Deliveries of these were handed back to wait for room.
+    void parked_again(std::vector<webhook_id> webhooks) const { shards_->note_parked(std::move(webhooks)); }
     /// There is a fresh lease again, or an end.
     void wake();
     /// A dead instance's work was freed.

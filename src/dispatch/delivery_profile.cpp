@@ -36,9 +36,12 @@ result<std::shared_ptr<delivery_profile>> profile_maker::make(store::webhook con
         refused = parsed.error().message;
     auto const wanted = static_cast<std::uint32_t>(std::max(from.max_concurrency.value_or(0), 0));
     auto const concurrency = wanted == 0 ? concurrency_max : std::min(wanted, concurrency_max);
+    std::optional<std::uint32_t> rate;
+    if (from.max_rate_per_second && *from.max_rate_per_second > 0)
+        rate = static_cast<std::uint32_t>(*from.max_rate_per_second);
     return std::make_shared<delivery_profile>(
         delivery_profile{std::move(to), std::move(refused), header_template(header_prefix, user_agent, from.headers),
-                         signing::webhook_signer(*secrets), std::max(concurrency, 1U), from.revision});
+                         signing::webhook_signer(*secrets), std::max(concurrency, 1U), rate, from.revision});
 }
 
 } // namespace klen::webhooks::dispatch

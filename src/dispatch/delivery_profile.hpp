@@ -28,6 +28,7 @@ struct delivery_profile {
     header_template headers;
     signing::webhook_signer signer;
     std::uint32_t concurrency = 1;
+    std::optional<std::uint32_t> rate; ///< requests a second
     std::int64_t revision = 0;
 };
 

@@ -42,6 +42,8 @@ class lanes_dispatcher final : public dispatcher {
     task<void> stop() override;
 
     void webhook_changed(webhook_id id) override { shards_->webhook_changed(id); }
+    void attempt_asked(webhook_id id) override;
+    circuit_status circuit_of(webhook_id id) const override { return shards_->of(id)->circuit_of(id); }
     std::vector<store::health_record> take_health() override { return writer_->take_health(); }
     grant current_grant() override;
     void take(instance_id owner, std::vector<store::claimed_delivery> deliveries) override;
@@ -141,6 +143,11 @@ void lanes_dispatcher::take(instance_id owner, std::vector<store::claimed_delive
 void lanes_dispatcher::note_parked(std::vector<webhook_id> webhooks) {
     if (!hub_->stopping)
         shards_->note_parked(std::move(webhooks));
+}
+
+void lanes_dispatcher::attempt_asked(webhook_id id) {
+    if (!hub_->stopping)
+        shards_->of(id)->post([id](shard& s) { s.attempt_asked(id); });
 }
 
 // --- the end ---------------------------------------------------------------------------------------------------------
@@ -246,12 +253,14 @@ dispatch_stats lanes_dispatcher::stats() const {
     out.leases_lost = s.leases_lost;
     out.in_memory = hub_->memory->deliveries();
     out.bytes_in_memory = hub_->memory->bytes();
+    out.circuits_opened = s.circuits_opened;
     out.in_flight = s.in_flight;
     auto const slots = hub_->slots->used();
     out.unrecorded = slots > out.in_flight ? slots - out.in_flight : 0;
     for (auto const& shard : shards_->all()) {
         out.lanes += shard->lanes();
         out.parked_lanes += shard->parked_lanes();
+        out.circuits_open += shard->open_circuits();
     }
     if (auto const t = hub_->leases.current())
         out.oldest_heartbeat_seconds = std::chrono::duration<double>(t->age(hub_->env.time->boot())).count();

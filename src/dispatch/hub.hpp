@@ -5,6 +5,7 @@
 #include "dispatch/leased.hpp"
 #include "dispatch/term.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
+#include "klen/webhooks/policy/circuit.hpp"
 #include "klen/webhooks/policy/verdict.hpp"
 
 #include <atomic>
@@ -20,7 +21,21 @@ struct counters {
     std::atomic<std::uint64_t> cancelled{0};
     std::atomic<std::uint64_t> leases_lost{0};
     std::atomic<std::uint64_t> in_flight{0};
+    std::atomic<std::uint64_t> circuits_opened{0};
 };
+
+inline policy::circuit_policy circuit_policy_of(dispatch_config const& from) {
+    policy::circuit_policy out;
+    out.failures = from.circuit_failures;
+    out.failure_percent = from.circuit_failure_percent;
+    out.attempts_min = from.circuit_attempts_min;
+    out.window = from.circuit_window;
+    out.wait = from.circuit_wait;
+    out.wait_max = from.circuit_wait_max;
+    out.slow_start = from.slow_start_concurrency;
+    out.ramp_end = from.webhook_concurrency_max;
+    return out;
+}
 
 /// A lane has room for what is parked for it.
 struct parked_want {
@@ -35,6 +50,7 @@ struct hub {
         : options(std::move(o)),
           env(std::move(e)), retries{options.delivery.retry_schedule, options.delivery.retry_jitter_percent,
                                      options.delivery.retry_after_max},
+          circuits(circuit_policy_of(options.dispatch)),
           memory(std::make_shared<budget>(options.dispatch.deliveries_in_memory_max,
                                           options.dispatch.bytes_in_memory_max)),
           slots(std::make_shared<outcome_slots>(options.dispatch.unrecorded_outcomes_max)), outcomes(make_alarm()),
@@ -43,6 +59,7 @@ struct hub {
     dispatch_options const options;
     dispatch_environment const env;
     policy::retry_policy const retries;
+    policy::circuit_policy const circuits;
 
     lease_book leases;
     std::shared_ptr<budget> const memory;

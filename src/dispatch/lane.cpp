@@ -5,10 +5,26 @@
 
 namespace klen::webhooks::dispatch {
 
+using policy::circuit_state;
 using policy::error_class;
 
+namespace {
+
+/// How many may be queued for each request at once of a webhook that has to prove itself: if it does, they leave within
+/// a few answers; if it hangs, they would wait for minutes and fill the memory that others need.
+constexpr std::uint32_t queued_per_request = 16;
+/// What a limited rate uses up in this time may be queued: fetching more takes less than half of it.
+constexpr std::uint32_t paced_seconds = 2;
+
+} // namespace
+
+lane::lane(webhook_id id, limits how)
+    : id_(id), limits_(how), queue_max_(how.queue_max), circuit_(*how.circuit), allowance_(how.queue_max) {
+    judge_queue_max();
+}
+
 bool lane::offer(leased_delivery& delivery) {
-    if (!takes() || queue_.size() >= std::size_t{limits_.queue_max} * 2)
+    if (!takes() || queue_.size() >= std::size_t{queue_max_} * 2)
         return false;
     queue_.push_back(std::move(delivery));
     judge_room();
@@ -38,12 +54,83 @@ bool lane::startable() const {
         return false;
     if (verdict_without_request() != error_class::none)
         return true;
-    return state_ == lane_state::ready && in_flight_ < profile_->concurrency;
+    return state_ == lane_state::ready && in_flight_ < std::min(profile_->concurrency, circuit_.limit());
 }
 
-void lane::ended(steady_time now) {
+std::uint32_t lane::began(steady_time now) {
+    ++in_flight_;
+    if (pacer_.limits())
+        pacer_.took(now);
+    if (circuit_.state() != circuit_state::closed)
+        judge_queue_max();
+    return circuit_.era();
+}
+
+policy::circuit_cause lane::ended(std::uint32_t era, policy::attempt_result const& result, steady_time now,
+                                  double chance) {
     --in_flight_;
     last_used_ = now;
+    answered_ = answered_ || result.status != 0;
+    bool const was_closed = circuit_.state() == circuit_state::closed;
+    auto const limit = circuit_.limit();
+    auto const cause = circuit_.ended(era, result, now, chance);
+    if (!was_closed || circuit_.limit() != limit)
+        judge_queue_max();
+    return cause;
+}
+
+bool lane::half_open(steady_time now, bool at_once) {
+    bool const changed = at_once ? circuit_.half_open_now() : circuit_.half_open_if_due(now);
+    if (changed) {
+        last_used_ = now;
+        judge_queue_max();
+    }
+    return changed;
+}
+
+void lane::judge_progress() {
+    bool const stalls = in_flight_ > 0 && !std::exchange(answered_, false);
+    if (stalls)
+        allowance_ = profile_ ? profile_->concurrency * 2 : 1;
+    else if (allowance_ < limits_.queue_max)
+        allowance_ *= 2;
+    else
+        return;
+    judge_queue_max();
+}
+
+std::uint32_t lane::fitting_queue_max() const {
+    if (state_ == lane_state::deleted)
+        return limits_.queue_max;
+    if (circuit_.state() == circuit_state::open)
+        return 0;
+    if (circuit_.state() == circuit_state::half_open)
+        return in_flight_ == 0 ? 1 : 0;
+    std::uint64_t out = std::min(limits_.queue_max, allowance_);
+    if (profile_ && profile_->rate)
+        out = std::min<std::uint64_t>(out, std::uint64_t{*profile_->rate} * paced_seconds);
+    if (circuit_.limit() != policy::circuit::no_limit)
+        out = std::min<std::uint64_t>(out, std::uint64_t{circuit_.limit()} * queued_per_request);
+    return static_cast<std::uint32_t>(out);
+}
+
+void lane::judge_queue_max() {
+    auto const before = std::exchange(queue_max_, fitting_queue_max());
+    if (before != queue_max_)
+        judge_room();
+}
+
+std::vector<leased_delivery> lane::shed() {
+    std::vector<leased_delivery> out;
+    while (queue_.size() > queue_max_) {
+        out.push_back(std::move(queue_.back()));
+        queue_.pop_back();
+    }
+    if (!out.empty()) {
+        has_parked_ = true;
+        judge_room();
+    }
+    return out;
 }
 
 std::vector<leased_delivery> lane::empty_queue() {
@@ -63,14 +150,14 @@ std::size_t lane::drop_ended() {
 
 std::uint32_t lane::room() const {
     auto const taken = queue_.size() + reserved_;
-    return taken >= limits_.queue_max ? 0 : static_cast<std::uint32_t>(limits_.queue_max - taken);
+    return taken >= queue_max_ ? 0 : static_cast<std::uint32_t>(queue_max_ - taken);
 }
 
 void lane::judge_room() {
     auto const taken = queue_.size() + reserved_;
-    if (taken >= limits_.queue_max)
+    if (taken >= queue_max_)
         full_ = true;
-    else if (taken <= limits_.queue_max / 2)
+    else if (taken <= queue_max_ / 2)
         full_ = false;
 }
 
@@ -109,13 +196,19 @@ void lane::begin_load() {
     loading_ = true;
 }
 
-void lane::loaded(lane_state state, std::shared_ptr<delivery_profile> profile, bool failing) {
+void lane::loaded(lane_state state, std::shared_ptr<delivery_profile> profile, bool failing, steady_time now) {
     loading_ = false;
     if (load_wanted_)
         return; // what came may be older than the change
+    bool const same_endpoint =
+        profile && profile_ && profile->to && profile_->to && profile->to->url == profile_->to->url;
+    if (!same_endpoint)
+        circuit_.reset();
     state_ = state;
     profile_ = std::move(profile);
     failing_ = failing;
+    pacer_.set(profile_ ? profile_->rate : std::nullopt, now);
+    judge_queue_max();
     if (state_ == lane_state::ready && std::exchange(waited_, false))
         has_parked_ = true;
 }
@@ -123,7 +216,7 @@ void lane::loaded(lane_state state, std::shared_ptr<delivery_profile> profile, b
 bool lane::idle_since(steady_time before) const {
     bool const looks_for_parked = has_parked_ && takes(); // else the change that lets it take again looks for them
     return queue_.empty() && in_flight_ == 0 && !looks_for_parked && !claiming_ && !loading_ && !runnable &&
-           !waiting_for_host && last_used_ < before;
+           !waiting_for_host && wake_at == steady_time::max() && last_used_ < before;
 }
 
 } // namespace klen::webhooks::dispatch

@@ -2,6 +2,8 @@
 
 #include "dispatch/delivery_profile.hpp"
 #include "dispatch/leased.hpp"
+#include "klen/webhooks/policy/circuit.hpp"
+#include "klen/webhooks/policy/pacer.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -24,12 +26,17 @@ enum class lane_state {
 /// Work that is parked in the database is fetched in big steps: when half of the queue is free, one claim with that
 /// much room is wanted; while it is under way the lane takes no new deliveries. A note of parked work that arrives
 /// during the claim survives the claim's "nothing is left".
+///
+/// How much is held in memory follows from how fast it can leave: nothing while the webhook's circuit is open, one
+/// probe while it is half open, two seconds' requests where its rate is limited, little while it has to prove itself,
+/// and little when it has answered nothing for a while. The rest waits in the database, at nobody's expense.
 class lane {
   public:
     struct limits {
         std::uint32_t queue_max = 1;
+        policy::circuit_policy const* circuit = &no_circuit; ///< outlives the lane
     };
-    lane(webhook_id id, limits how) : id_(id), limits_(how) {}
+    lane(webhook_id id, limits how);
 
     webhook_id id() const { return id_; }
     lane_state state() const { return state_; }
@@ -47,14 +54,29 @@ class lane {
     bool startable() const;
     /// The front needs no request: its webhook or its event is gone, or its URL is refused.
     policy::error_class verdict_without_request() const;
-    void began() { ++in_flight_; }
-    void ended(steady_time now);
+    /// A request begins; `now` is looked at where `paced`. Returns the circuit's era, for `ended`.
+    std::uint32_t began(steady_time now);
+    /// It has ended. Tells why the circuit opened, if it did.
+    policy::circuit_cause ended(std::uint32_t era, policy::attempt_result const& result, steady_time now,
+                                double chance);
     /// Everything queued, to be handed back or dropped.
     std::vector<leased_delivery> empty_queue();
+    /// What is queued beyond the room that there is now, to be handed back.
+    std::vector<leased_delivery> shed();
     /// Drops what is leased under a term that is over; returns how many.
     std::size_t drop_ended();
     bool failing() const { return failing_; }
     void set_failing(bool failing) { failing_ = failing; }
+
+    // --- how fast ---
+    bool paced() const { return pacer_.limits(); }
+    /// Where it is paced: when the next request may begin.
+    steady_time next_start() const { return pacer_.next(); }
+    policy::circuit const& circuit() const { return circuit_; }
+    /// Half opens an open circuit whose time has come, or that is not to wait for it. False: it stays as it is.
+    bool half_open(steady_time now, bool at_once = false);
+    /// Looks whether anything was answered since the last look.
+    void judge_progress();
 
     // --- room and what is parked ---
     std::uint32_t room() const;
@@ -64,7 +86,7 @@ class lane {
     bool has_parked() const { return has_parked_ || claiming_; }
     /// `least`: how much room is worth a claim.
     bool wants_parked(std::uint32_t least) const;
-    bool wants_parked() const { return wants_parked((limits_.queue_max + 1) / 2); }
+    bool wants_parked() const { return wants_parked((queue_max_ + 1) / 2); }
     /// Returns the room to be asked for.
     std::uint32_t begin_parked_claim();
     /// `nothing_left`: false after a failed claim, too.
@@ -74,32 +96,45 @@ class lane {
     void mark_changed();
     bool wants_load() const { return load_wanted_ && !loading_; }
     void begin_load();
-    /// What was loaded; null for a state without requests. Stays `loading` if it was changed again meanwhile.
-    void loaded(lane_state state, std::shared_ptr<delivery_profile> profile, bool failing);
+    /// What was loaded; null for a state without requests. Stays `loading` if it was changed again meanwhile. Its rate
+    /// is in force at once; of another URL nothing is known, so its circuit is closed.
+    void loaded(lane_state state, std::shared_ptr<delivery_profile> profile, bool failing, steady_time now = {});
 
     /// Nothing would be lost if it were forgotten.
     bool idle_since(steady_time before) const;
     void used(steady_time now) { last_used_ = now; }
 
     // --- the shard's own marks ---
-    bool runnable = false;         ///< stands in the shard's line
-    bool waiting_for_host = false; ///< stands in a host's line
-    std::string host_turn;         ///< a place at this host was left for it
-    bool shown_closed = false;     ///< what the grant says of it
+    bool runnable = false;                    ///< stands in the shard's line
+    bool waiting_for_host = false;            ///< stands in a host's line
+    bool waiting_for_time = false;            ///< is to be woken
+    steady_time wake_at = steady_time::max(); ///< where it stands in the shard's queue of those; max: nowhere
+    std::string host_turn;                    ///< a place at this host was left for it
+    bool shown_closed = false;                ///< what the grant says of it
 
   private:
     bool takes() const {
         return state_ == lane_state::loading || state_ == lane_state::ready || state_ == lane_state::deleted;
     }
     void judge_room();
+    void judge_queue_max();
+    std::uint32_t fitting_queue_max() const;
+
+    static constexpr policy::circuit_policy no_circuit{};
 
     webhook_id id_;
     limits limits_;
+    std::uint32_t queue_max_; ///< what may be queued now
     lane_state state_ = lane_state::loading;
     std::shared_ptr<delivery_profile> profile_;
     std::deque<leased_delivery> queue_;
     std::uint32_t in_flight_ = 0;
     bool failing_ = false;
+
+    policy::pacer pacer_;
+    policy::circuit circuit_;
+    bool answered_ = false;   ///< since progress was judged last
+    std::uint32_t allowance_; ///< how much may be queued: little once nothing was answered between two looks
 
     bool full_ = false;
     bool has_parked_ = false;

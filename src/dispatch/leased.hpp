@@ -54,6 +54,7 @@ struct outcome {
 /// A delivery that was not begun, on its way back to the database.
 struct returned_delivery {
     delivery_id id;
+    webhook_id webhook;
     lease held;
     bool parked = false;
     steady_time not_before{};

@@ -62,9 +62,13 @@ steady_time returner::next_time(steady_time now) const {
 /// False: it was not done; the next ones had better wait.
 task<bool> returner::hand_back(batch what) {
     std::vector<delivery_id> ids;
+    std::vector<webhook_id> webhooks;
     ids.reserve(what.size());
-    for (auto const& d : what)
+    for (auto const& d : what) {
         ids.push_back(d.id);
+        if (webhooks.empty() || webhooks.back() != d.webhook) // a lane's come together
+            webhooks.push_back(d.webhook);
+    }
     auto const parked = what.front().parked;
     auto const owner = what.front().held.under().id();
     auto done = co_await hub_->env.store->hand_back(owner, std::move(ids), parked);
@@ -73,7 +77,9 @@ task<bool> returner::hand_back(batch what) {
     if (done) {
         what.clear();
         claims_->room_returned();
-        if (!parked)
+        if (parked) // their lanes may have looked in vain meanwhile
+            claims_->parked_again(std::move(webhooks));
+        else
             claims_->note_due(hub_->now());
         co_return true;
     }

@@ -1,6 +1,7 @@
 #include "dispatch/shard.hpp"
 
 #include "dispatch/attempt_log.hpp"
+#include "dispatch/circuit_log.hpp"
 #include "dispatch/request_headers.hpp"
 
 #include <algorithm>
@@ -8,21 +9,18 @@
 
 namespace klen::webhooks::dispatch {
 
+using policy::circuit_state;
 using policy::error_class;
 
 namespace {
 
 constexpr std::chrono::seconds lane_idle_max{60};
+/// Lanes whose times lie closer together are woken together. Far below a pacer's slack, so no rate suffers from it.
+constexpr milliseconds timer_step{1};
 
 profile_maker profile_maker_of(hub const& h) {
     return {h.env.seals, h.env.urls, h.options.delivery.header_prefix, h.options.delivery.user_agent,
             std::max(h.options.dispatch.webhook_concurrency_max, 1U)};
-}
-
-/// The configured limit per host is for the whole process; hosts are not spread over shards, webhooks are.
-std::uint32_t host_limit(hub const& h) {
-    auto const shards = static_cast<std::uint32_t>(h.env.shards.size());
-    return std::max(h.options.dispatch.host_concurrency_max / shards, 1U);
 }
 
 policy::attempt_place place_of(store::claimed_delivery const& what) {
@@ -57,9 +55,10 @@ std::string why_without_request(lane const& l, error_class why) {
 
 } // namespace
 
-shard::shard(hub_ptr shared, shard_environment where)
+shard::shard(hub_ptr shared, shard_environment where, std::uint32_t host_limit)
     : hub_(std::move(shared)), where_(std::move(where)), profiles_(profile_maker_of(*hub_)),
-      workers_(where_.ex, "deliveries"), drains_(where_.ex, "drain"), hosts_(host_limit(*hub_)),
+      workers_(where_.ex, "deliveries"), drains_(where_.ex, "drain"), timers_(where_.ex, "lane timer"),
+      hosts_(host_limit), timer_(where_.ex, hub_->env.sleep_until),
       shown_closed_(std::make_shared<std::vector<webhook_id> const>()) {}
 
 void shard::post(std::function<void(shard&)> what) {
@@ -108,7 +107,7 @@ void shard::record(job finished, policy::attempt_result result) {
     auto& l = *finished.in;
     auto& what = finished.delivery.what;
     auto const now = hub_->now();
-    l.ended(now);
+    judge_endpoint(finished, result, now);
     leave_host(finished.with->to->host);
     hub_->stats.in_flight.fetch_sub(1);
     finished.delivery.held.release_bytes();
@@ -132,6 +131,27 @@ void shard::record(job finished, policy::attempt_result result) {
         hub_->outcomes.push({std::move(r), std::move(finished.delivery.held), std::move(finished.slot)});
     }
     touched(finished.in);
+}
+
+/// The request has ended: what it says of the endpoint as a whole.
+void shard::judge_endpoint(job const& of, policy::attempt_result const& result, steady_time now) {
+    auto& l = *of.in;
+    auto const before = l.circuit().state();
+    auto const chance = result.succeeded() ? 0.0 : hub_->env.random();
+    auto const why = l.ended(of.era, result, now, chance);
+    auto const after = l.circuit().state();
+    if (before == circuit_state::closed && after == circuit_state::closed)
+        return;
+    if (after == circuit_state::open) // later, too, when another one under way has asked for more time
+        hold_until(of.in, l.circuit().open_until());
+    if (before == circuit_state::closed) {
+        hub_->stats.circuits_opened.fetch_add(1);
+        log_circuit_opened(l.id(), of.delivery.what, result, why, l.circuit().open_until() - now);
+    } else if (after == circuit_state::closed) {
+        log_circuit_closed(l.id(), of.delivery.what.account_id, "probe_succeeded");
+    }
+    show_circuit(l);
+    shed(l);
 }
 
 // --- who may start ---------------------------------------------------------------------------------------------------
@@ -182,6 +202,12 @@ shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {
         settle_without_request(*l, why, std::move(slot));
         return step::skipped;
     }
+    auto const now = l->paced() ? hub_->now() : steady_time{};
+    if (l->paced() && l->next_start() > now) {
+        pass_turn(*l);
+        hold_until(l, l->next_start());
+        return step::skipped;
+    }
     auto const& host = l->profile()->to->host;
     if (!hosts_.try_enter(host)) {
         pass_turn(*l);
@@ -192,9 +218,9 @@ shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {
     if (l->host_turn != host)
         pass_turn(*l);
     l->host_turn.clear();
-    l->began();
+    auto const era = l->began(now);
     hub_->stats.in_flight.fetch_add(1);
-    out.emplace(job{l, l->pop(), l->profile(), std::move(slot)});
+    out.emplace(job{l, l->pop(), l->profile(), std::move(slot), era});
     return step::started;
 }
 
@@ -237,10 +263,77 @@ void shard::leave_host(std::string const& host) {
 }
 
 void shard::line_up(lane_ptr const& l) {
-    if (l->runnable || l->waiting_for_host)
+    if (l->runnable || l->waiting_for_host || l->waiting_for_time)
         return;
     l->runnable = true;
     line_.push_back(l);
+}
+
+// --- who waits for a time
+// ---------------------------------------------------------------------------------------------
+
+void shard::hold_until(lane_ptr const& l, steady_time at) {
+    l->waiting_for_time = true;
+    if (at >= l->wake_at || draining_)
+        return; // it is woken earlier and held again
+    l->wake_at = at;
+    wakes_.add(at, l);
+    if (!std::exchange(keeping_time_, true)) // posted: it runs lanes, and this may be called while one is being run
+        post([](shard& self) { self.timers_.spawn([me = self.shared_from_this()] { return me->keep_time(); }); });
+    else if (at + timer_step <= sleeps_until_)
+        timer_.ring();
+}
+
+/// While any lane waits.
+task<void> shard::keep_time() {
+    while (!draining_) {
+        auto const now = hub_->now();
+        wake_all_due(now);
+        auto const next = wakes_.next();
+        if (!next || draining_)
+            break;
+        sleeps_until_ = std::max(*next, now + timer_step);
+        co_await timer_.wait_until(sleeps_until_);
+    }
+    keeping_time_ = false;
+}
+
+void shard::wake_all_due(steady_time now) {
+    while (auto due = wakes_.take_due(now)) {
+        auto const& [at, l] = *due;
+        if (l->wake_at != at)
+            continue; // it was put in again, for an earlier time
+        l->wake_at = steady_time::max();
+        wake(l, now);
+    }
+    run();
+}
+
+void shard::wake(lane_ptr const& l, steady_time now) {
+    if (l->half_open(now))
+        show_circuit(*l);
+    if (l->circuit().state() == circuit_state::open) {
+        hold_until(l, l->circuit().open_until());
+        return;
+    }
+    l->waiting_for_time = false;
+    touched(l);
+}
+
+void shard::attempt_asked(webhook_id id) {
+    auto const l = lane_of(id);
+    l->note_parked();
+    if (l->half_open(hub_->now(), true)) {
+        l->waiting_for_time = false;
+        show_circuit(*l);
+    }
+    touched(l);
+}
+
+/// Hands back what a lane had better not hold any more.
+void shard::shed(lane& l) {
+    for (auto& d : l.shed())
+        hand_back(std::move(d), true);
 }
 
 // --- lanes -----------------------------------------------------------------------------------------------------------
@@ -248,7 +341,8 @@ void shard::line_up(lane_ptr const& l) {
 shard::lane_ptr shard::lane_of(webhook_id id) {
     auto& l = lanes_[id];
     if (!l) {
-        l = std::make_shared<lane>(id, lane::limits{std::max(hub_->options.dispatch.lane_queue_max, 1U)});
+        l = std::make_shared<lane>(id,
+                                   lane::limits{std::max(hub_->options.dispatch.lane_queue_max, 1U), &hub_->circuits});
         l->used(hub_->now());
         lane_count_.store(lanes_.size());
     }
@@ -298,7 +392,7 @@ void shard::offer(lane& l, leased_delivery delivery) {
 
 void shard::hand_back(leased_delivery delivery, bool parked, milliseconds wait) {
     delivery.held.release_bytes();
-    hub_->returns.push({delivery.what.id, std::move(delivery.held), parked, hub_->now() + wait});
+    hub_->returns.push({delivery.what.id, delivery.what.webhook, std::move(delivery.held), parked, hub_->now() + wait});
 }
 
 void shard::parked_claimed(std::vector<parked_answer> const& answers) {
@@ -338,7 +432,14 @@ void shard::loaded(std::vector<webhook_id> const& asked, std::vector<store::webh
             continue;
         auto const l = at->second;
         auto const which = found.find(id);
+        auto const before = l->circuit().state();
         apply(*l, which == found.end() ? nullptr : which->second);
+        l->waiting_for_time = l->circuit().state() == circuit_state::open; // a rate may be another now
+        if (before != circuit_state::closed && l->circuit().state() == circuit_state::closed) {
+            show_circuit(*l);
+            log_circuit_closed(id, which == found.end() ? "" : which->second->account_id, "webhook_changed");
+        }
+        shed(*l);
         touched(l);
     }
     run();
@@ -353,7 +454,7 @@ void shard::apply(lane& l, store::webhook const* found) {
     if (!found->enabled) {
         l.loaded(lane_state::disabled, nullptr, failing);
     } else if (auto made = profiles_.make(*found)) {
-        l.loaded(lane_state::ready, std::move(*made), failing);
+        l.loaded(lane_state::ready, std::move(*made), failing, hub_->now());
         return;
     } else {
         l.loaded(lane_state::unusable, nullptr, failing);
@@ -378,6 +479,8 @@ void shard::tick() {
     std::uint64_t parked = 0;
     for (auto at = lanes_.begin(); at != lanes_.end();) {
         auto const l = at->second;
+        l->judge_progress();
+        shed(*l);
         if (l->wants_parked(1) && !draining_)
             hub_->wants.push({l->id(), l->begin_parked_claim()});
         touched(l);
@@ -388,6 +491,7 @@ void shard::tick() {
         }
         if (closed_.erase(l->id()) != 0)
             publish_soon();
+        forget_circuit(*l);
         at = lanes_.erase(at);
     }
     lane_count_.store(lanes_.size());
@@ -400,6 +504,8 @@ void shard::tick() {
 void shard::drain(std::function<void()> done) {
     draining_ = true;
     line_.clear();
+    wakes_.clear();
+    timer_.ring();
     for (auto const& [id, l] : lanes_)
         l->empty_queue();
     drains_.spawn([self = shared_from_this(), done] { return self->when_idle(done); });
@@ -407,6 +513,7 @@ void shard::drain(std::function<void()> done) {
 
 task<void> shard::when_idle(std::function<void()> done) {
     co_await workers_.wait_empty();
+    co_await timers_.wait_empty();
     done();
 }
 
@@ -425,6 +532,34 @@ void shard::publish() {
     auto now_closed = std::make_shared<std::vector<webhook_id> const>(closed_.begin(), closed_.end());
     std::lock_guard lock(shown_mutex_);
     shown_closed_ = std::move(now_closed);
+}
+
+void shard::show_circuit(lane const& l) {
+    std::lock_guard lock(shown_mutex_);
+    if (l.circuit().state() == circuit_state::closed)
+        shown_circuits_.erase(l.id());
+    else
+        shown_circuits_[l.id()] = {l.circuit().state(), l.circuit().open_until()};
+}
+
+/// Nothing was sent for so long that nothing is known of the endpoint any more.
+void shard::forget_circuit(lane const& l) {
+    if (l.circuit().state() == circuit_state::closed)
+        return;
+    log_circuit_closed(l.id(), "", "idle");
+    std::lock_guard lock(shown_mutex_);
+    shown_circuits_.erase(l.id());
+}
+
+circuit_status shard::circuit_of(webhook_id id) const {
+    std::lock_guard lock(shown_mutex_);
+    auto const at = shown_circuits_.find(id);
+    return at == shown_circuits_.end() ? circuit_status{} : at->second;
+}
+
+std::uint64_t shard::open_circuits() const {
+    std::lock_guard lock(shown_mutex_);
+    return shown_circuits_.size();
 }
 
 std::shared_ptr<std::vector<webhook_id> const> shard::closed_webhooks() const {

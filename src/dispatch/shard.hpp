@@ -3,6 +3,7 @@
 #include "dispatch/host_gate.hpp"
 #include "dispatch/hub.hpp"
 #include "dispatch/lane.hpp"
+#include "dispatch/wake_queue.hpp"
 #include "klen/webhooks/base/log.hpp"
 
 #include <deque>
@@ -25,7 +26,8 @@ struct parked_answer {
 /// One io thread's lanes and the coroutines that work on them. Members on its executor, but for those marked so.
 class shard : public std::enable_shared_from_this<shard> {
   public:
-    shard(hub_ptr shared, shard_environment where);
+    /// `host_limit`: its share of the requests that may go to one host at once.
+    shard(hub_ptr shared, shard_environment where, std::uint32_t host_limit);
 
     /// From any thread: runs `what` on the shard's executor.
     void post(std::function<void(shard&)> what);
@@ -34,6 +36,8 @@ class shard : public std::enable_shared_from_this<shard> {
     /// Closes claims of parked deliveries; what they brought was handed to `deliver` before.
     void parked_claimed(std::vector<parked_answer> const& answers);
     void note_parked(std::vector<webhook_id> const& webhooks);
+    /// Something parked was asked for by hand: its lane does not wait for an open circuit's time.
+    void attempt_asked(webhook_id id);
     void webhook_changed(webhook_id id);
     /// `webhooks`: what is there of `asked`.
     void loaded(std::vector<webhook_id> const& asked, std::vector<store::webhook> const& webhooks);
@@ -50,6 +54,8 @@ class shard : public std::enable_shared_from_this<shard> {
 
     /// Thread-safe.
     std::shared_ptr<std::vector<webhook_id> const> closed_webhooks() const;
+    circuit_status circuit_of(webhook_id id) const;
+    std::uint64_t open_circuits() const;
     std::uint64_t lanes() const { return lane_count_.load(); }
     std::uint64_t parked_lanes() const { return parked_count_.load(); }
 
@@ -59,6 +65,7 @@ class shard : public std::enable_shared_from_this<shard> {
         leased_delivery delivery;
         std::shared_ptr<delivery_profile> with;
         outcome_slots::slot slot;
+        std::uint32_t era = 0;      ///< of the lane's circuit
         steady_time started{};      ///< set when it begins
         std::int64_t signed_at = 0; ///< the same
     };
@@ -68,6 +75,7 @@ class shard : public std::enable_shared_from_this<shard> {
     task<void> when_idle(std::function<void()> done);
     static std::string sign(job const& j);
     void record(job finished, policy::attempt_result result);
+    void judge_endpoint(job const& of, policy::attempt_result const& result, steady_time now);
 
     std::optional<job> next_job();
     enum class step { started, skipped, held };
@@ -83,6 +91,14 @@ class shard : public std::enable_shared_from_this<shard> {
     /// After anything that may have changed what a lane wants.
     void touched(lane_ptr const& l);
     void line_up(lane_ptr const& l);
+    void shed(lane& l);
+
+    void hold_until(lane_ptr const& l, steady_time at);
+    task<void> keep_time();
+    void wake(lane_ptr const& l, steady_time now);
+    void wake_all_due(steady_time now);
+    void show_circuit(lane const& l);
+    void forget_circuit(lane const& l);
     void publish_soon();
     void publish();
 
@@ -91,9 +107,14 @@ class shard : public std::enable_shared_from_this<shard> {
     profile_maker const profiles_;
     task_group workers_;
     task_group drains_;
+    task_group timers_;
     std::unordered_map<webhook_id, lane_ptr> lanes_;
     std::deque<lane_ptr> line_; ///< lanes that may start something, in turn
     host_gate<lane> hosts_;
+    wake_queue<lane> wakes_; ///< lanes that wait for their time
+    alarm timer_;            ///< one for all of them
+    bool keeping_time_ = false;
+    steady_time sleeps_until_{};
     bool draining_ = false;
     bool publishing_ = false;
     std::unordered_set<webhook_id> closed_;
@@ -102,6 +123,7 @@ class shard : public std::enable_shared_from_this<shard> {
 
     mutable std::mutex shown_mutex_;
     std::shared_ptr<std::vector<webhook_id> const> shown_closed_;
+    std::unordered_map<webhook_id, circuit_status> shown_circuits_; ///< those that are not closed
     std::atomic<std::uint64_t> lane_count_{0};
     std::atomic<std::uint64_t> parked_count_{0};
 };

@@ -2,6 +2,7 @@
 
 #include "dispatch/shard.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -11,9 +12,14 @@ namespace klen::webhooks::dispatch {
 /// All shards, and which belongs to what. Thread-safe.
 class shard_set {
   public:
+    /// What may go to one host at once is divided among the shards, because webhooks of one host may be on all of them
+    /// and nothing is shared between them; so there are never more shards than that.
     explicit shard_set(hub_ptr const& shared) {
-        for (auto const& where : shared->env.shards)
-            shards_.push_back(std::make_shared<shard>(shared, where));
+        auto const per_host = std::max(shared->options.dispatch.host_concurrency_max, 1U);
+        auto const count = static_cast<std::uint32_t>(std::min<std::size_t>(shared->env.shards.size(), per_host));
+        for (std::uint32_t i = 0; i < count; ++i)
+            shards_.push_back(std::make_shared<shard>(shared, shared->env.shards[i],
+                                                      per_host / count + (i < per_host % count ? 1 : 0)));
     }
 
     std::vector<shard_ptr> const& all() const { return shards_; }

@@ -21,6 +21,8 @@ class played_dispatcher final : public dispatch::dispatcher {
     task<result<void>> start() override { co_return result<void>{}; }
     task<void> stop() override { co_return; }
     void webhook_changed(webhook_id) override {}
+    void attempt_asked(webhook_id) override {}
+    dispatch::circuit_status circuit_of(webhook_id) const override { return {}; }
     dispatch::dispatch_stats stats() const override { return {}; }
     bool healthy() const override { return true; }
     grant current_grant() override { return {}; }

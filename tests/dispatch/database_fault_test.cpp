@@ -110,6 +110,13 @@ TEST_P(any_faults, lose_nothing) {
             return scripted_answer{random() % 3 == 0 ? 500 : 200, {}, milliseconds(random() % 12'000)};
         };
     }
+    auto options = usual_options();
+    if (GetParam() % 2 == 0) { // half of them with circuits that open at every turn, and a limited rate
+        options = options_with_circuits();
+        options.dispatch.circuit_failures = 2;
+        options.dispatch.slow_start_concurrency = 2;
+        c.database.webhooks.at(hooks[0]).max_rate_per_second = 1;
+    }
     bool faulty = true;
     auto const dice = [&](call) {
         if (!faulty || random() % 10 != 0)
@@ -118,7 +125,7 @@ TEST_P(any_faults, lose_nothing) {
     };
     std::vector<virtual_node*> nodes;
     for (int i = 0; i < 2; ++i) {
-        nodes.push_back(&c.start_node(usual_options(), 2));
+        nodes.push_back(&c.start_node(options, 2));
         nodes.back()->store->decide = dice;
     }
     for (int round = 0; round < 150; ++round) {

@@ -1,5 +1,6 @@
 #include "dispatch/host_gate.hpp"
 #include "dispatch/lane.hpp"
+#include "dispatch/wake_queue.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,13 +8,14 @@ namespace klen::webhooks::dispatch {
 namespace {
 
 /// Lanes without a signer: what is judged here looks at nothing but whether there is a target, and the limit.
-std::shared_ptr<delivery_profile> profile(std::uint32_t concurrency, bool allowed = true) {
+std::shared_ptr<delivery_profile> profile(std::uint32_t concurrency, bool allowed = true,
+                                          std::optional<std::uint32_t> rate = std::nullopt) {
     std::vector<signing::webhook_signer::live_secret> const secrets{{signing::secret::generate(), {}}};
     std::optional<egress::target> to;
     if (allowed)
         to.emplace();
     return std::make_shared<delivery_profile>(delivery_profile{
-        std::move(to), {}, header_template("X-", "u", {}), signing::webhook_signer(secrets), concurrency, 1});
+        std::move(to), {}, header_template("X-", "u", {}), signing::webhook_signer(secrets), concurrency, rate, 1});
 }
 
 class lane_test : public ::testing::Test {
@@ -26,8 +28,9 @@ class lane_test : public ::testing::Test {
         leased_delivery d{std::move(what), lease(under, memory->take(1))};
         return l.offer(d);
     }
-    lane ready_lane(std::uint32_t queue_max, std::uint32_t concurrency = 2) const {
-        lane l(make_id<webhook_id>(), {queue_max});
+    lane ready_lane(std::uint32_t queue_max, std::uint32_t concurrency = 2,
+                    policy::circuit_policy const& how = no_circuit) const {
+        lane l(make_id<webhook_id>(), {queue_max, &how});
         l.begin_load();
         l.loaded(lane_state::ready, profile(concurrency), false);
         return l;
@@ -36,6 +39,13 @@ class lane_test : public ::testing::Test {
         for (int i = 0; i < count; ++i)
             l.pop();
     }
+    static void fail(lane& l, int count) {
+        policy::attempt_result failed;
+        failed.error = policy::error_class::connect_refused;
+        for (int i = 0; i < count; ++i)
+            l.ended(l.began({}), failed, {}, 0);
+    }
+    static constexpr policy::circuit_policy no_circuit{};
     term_ptr under = std::make_shared<term>(instance_id{1}, boot_time{}, std::chrono::seconds(12));
     std::shared_ptr<budget> memory = std::make_shared<budget>(1000, 1 << 20);
 };
@@ -57,11 +67,11 @@ TEST_F(lane_test, starts_no_more_than_its_limit) {
         offer(l);
     for (int i = 0; i < 2; ++i) {
         ASSERT_TRUE(l.startable());
-        l.began();
+        l.began({});
         l.pop();
     }
     EXPECT_FALSE(l.startable());
-    l.ended({});
+    l.ended(0, {}, {}, 0);
     EXPECT_TRUE(l.startable());
 }
 
@@ -176,6 +186,126 @@ TEST_F(lane_test, drops_what_is_leased_under_an_ended_term) {
     EXPECT_EQ(before->held(), 0);
     EXPECT_EQ(l.queued(), 1U);
     EXPECT_EQ(l.front().held.under().id().value, 2);
+}
+
+TEST_F(lane_test, open_circuit_holds_nothing_and_a_half_open_one_a_probe) {
+    policy::circuit_policy how;
+    how.failures = 3;
+    how.wait = std::chrono::seconds(5);
+    how.ramp_end = 32;
+    auto l = ready_lane(10, 32, how);
+    for (int i = 0; i < 6; ++i)
+        offer(l);
+    fail(l, 3);
+    EXPECT_EQ(l.shed().size(), 6U);
+    EXPECT_TRUE(l.has_parked());
+    EXPECT_TRUE(l.closed());
+    EXPECT_FALSE(offer(l));
+    EXPECT_FALSE(l.wants_parked(1));
+    EXPECT_FALSE(l.half_open(steady_time(std::chrono::seconds(4))));
+
+    ASSERT_TRUE(l.half_open(steady_time(std::chrono::seconds(5))));
+    ASSERT_TRUE(l.wants_parked());
+    EXPECT_EQ(l.begin_parked_claim(), 1U);
+    EXPECT_TRUE(offer(l));
+    l.end_parked_claim(false);
+    EXPECT_TRUE(l.startable());
+    auto const era = l.began({});
+    take(l, 1);
+    EXPECT_FALSE(l.wants_parked(1)) << "the probe is under way";
+    EXPECT_TRUE(l.closed());
+    EXPECT_FALSE(offer(l));
+
+    l.ended(era, {}, {}, 0);
+    EXPECT_EQ(l.circuit().state(), policy::circuit_state::closed);
+    EXPECT_TRUE(l.wants_parked());
+    EXPECT_EQ(l.begin_parked_claim(), 10U);
+    for (int i = 0; i < 3; ++i)
+        offer(l);
+    l.began({});
+    EXPECT_FALSE(l.startable()) << "one at once at first";
+}
+
+TEST_F(lane_test, probe_waits_for_what_was_under_way_before) {
+    policy::circuit_policy how;
+    how.failures = 1;
+    how.ramp_end = 32;
+    auto l = ready_lane(10, 32, how);
+    auto const before = l.began({});
+    fail(l, 1);
+    ASSERT_TRUE(l.half_open({}));
+    l.note_parked();
+    EXPECT_FALSE(l.wants_parked(1));
+    l.ended(before, {}, {}, 0);
+    EXPECT_EQ(l.circuit().state(), policy::circuit_state::half_open);
+    EXPECT_TRUE(l.wants_parked(1));
+}
+
+TEST_F(lane_test, limited_rate_holds_two_seconds_requests) {
+    auto l = ready_lane(100);
+    for (int i = 0; i < 50; ++i)
+        offer(l);
+    EXPECT_FALSE(l.paced());
+    l.mark_changed();
+    l.begin_load();
+    l.loaded(lane_state::ready, profile(2, true, 5), false);
+    EXPECT_TRUE(l.paced());
+    EXPECT_EQ(l.shed().size(), 40U);
+    EXPECT_EQ(l.queued(), 10U);
+    EXPECT_TRUE(l.closed());
+    take(l, 5);
+    EXPECT_TRUE(l.wants_parked());
+    EXPECT_EQ(l.room(), 5U);
+}
+
+TEST_F(lane_test, what_answers_nothing_holds_little_until_it_does) {
+    auto l = ready_lane(100, 2);
+    for (int i = 0; i < 50; ++i)
+        offer(l);
+    auto const era = l.began({});
+    l.judge_progress();
+    EXPECT_EQ(l.shed().size(), 46U) << "two for each that may be under way";
+    policy::attempt_result answer;
+    answer.status = 200;
+    for (auto const room : {4U, 12U, 28U}) {
+        l.ended(era, answer, {}, 0);
+        l.began({});
+        l.judge_progress();
+        EXPECT_EQ(l.room(), room);
+    }
+}
+
+TEST_F(lane_test, circuit_is_the_urls_own) {
+    policy::circuit_policy how;
+    how.failures = 1;
+    how.wait = std::chrono::seconds(5);
+    auto l = ready_lane(10, 2, how);
+    fail(l, 1);
+    auto const load = [&l](std::string const& url) {
+        auto next = profile(1);
+        next->to->url = url;
+        l.mark_changed();
+        l.begin_load();
+        l.loaded(lane_state::ready, std::move(next), false);
+    };
+    load("");
+    EXPECT_EQ(l.circuit().state(), policy::circuit_state::open);
+    load("https://b.example/");
+    EXPECT_EQ(l.circuit().state(), policy::circuit_state::closed);
+}
+
+TEST(wake_queue, gives_out_what_is_due_in_order) {
+    wake_queue<int> q;
+    auto const at = [](int s) { return steady_time(std::chrono::seconds(s)); };
+    EXPECT_FALSE(q.next());
+    for (int const s : {3, 1, 2})
+        q.add(at(s), std::make_shared<int>(s));
+    EXPECT_EQ(q.next(), at(1));
+    EXPECT_FALSE(q.take_due(at(0)));
+    EXPECT_EQ(*q.take_due(at(2))->second, 1);
+    EXPECT_EQ(*q.take_due(at(2))->second, 2);
+    EXPECT_FALSE(q.take_due(at(2)));
+    EXPECT_EQ(q.size(), 1U);
 }
 
 TEST(host_gate, turns_go_round_and_are_never_lost) {

@@ -54,6 +54,7 @@ task<policy::attempt_result> scripted_client::post(egress::post_request request)
         out.error = answer.error;
     } else {
         out.status = answer.status;
+        out.retry_after = answer.retry_after;
         out.error = answer.status / 100 == 2 ? policy::error_class::none : policy::error_class::http_status;
     }
     co_return out;

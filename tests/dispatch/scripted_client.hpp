@@ -28,6 +28,7 @@ struct scripted_answer {
     int status = 200; ///< 0: `error`
     policy::error_class error = policy::error_class::none;
     milliseconds after{5}; ///< past the deadline: a timeout
+    std::optional<seconds> retry_after{};
 };
 
 /// All receivers, and what they saw; shared by the clients of a world.

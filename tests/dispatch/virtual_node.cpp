@@ -26,6 +26,18 @@ dispatch::dispatch_options usual_options() {
     return out;
 }
 
+dispatch::dispatch_options options_with_circuits() {
+    auto out = usual_options();
+    auto& d = out.dispatch;
+    d.circuit_failures = 20;
+    d.circuit_failure_percent = 80;
+    d.circuit_attempts_min = 50;
+    d.circuit_window = seconds(60);
+    d.circuit_wait = seconds(5);
+    d.circuit_wait_max = seconds(60);
+    return out;
+}
+
 virtual_cluster::virtual_cluster() : seals_(signing::sealer::create(signing::generate_master_key(), "k1").value()) {
     log::set_level(log::level::off);
 }

@@ -14,6 +14,8 @@ namespace klen::webhooks::testing {
 
 /// Small limits and the product's default times.
 dispatch::dispatch_options usual_options();
+/// With the product's circuit breakers, too, which the usual ones leave out.
+dispatch::dispatch_options options_with_circuits();
 
 /// One simulated daemon: a dispatcher with its own way to the database and to the receivers.
 struct virtual_node {

@@ -95,6 +95,13 @@ struct dispatch_config {
     std::uint32_t lane_queue_max = 0;
     std::uint32_t webhook_concurrency_max = 0;
     std::uint32_t host_concurrency_max = 0;
+    std::uint32_t slow_start_concurrency = 0;  ///< 0: no slow start
+    std::uint32_t circuit_failures = 0;        ///< in a row; 0: never
+    std::uint32_t circuit_failure_percent = 0; ///< of the attempts in the window; 0: never
+    std::uint32_t circuit_attempts_min = 0;    ///< in the window
+    milliseconds circuit_window{};
+    milliseconds circuit_wait{};
+    milliseconds circuit_wait_max{};
     std::uint32_t deliveries_in_memory_max = 0;
     std::uint64_t bytes_in_memory_max = 0;
     std::uint32_t unrecorded_outcomes_max = 0;

@@ -4,6 +4,7 @@
 #include "klen/webhooks/base/clock.hpp"
 #include "klen/webhooks/base/config.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
+#include "klen/webhooks/policy/circuit.hpp"
 #include "klen/webhooks/signing/sealer.hpp"
 #include "klen/webhooks/store/delivery_store.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
@@ -58,8 +59,16 @@ struct dispatch_stats {
     std::uint64_t in_flight = 0;
     std::uint64_t unrecorded = 0; ///< outcomes not yet committed
     std::uint64_t lanes = 0;
-    std::uint64_t parked_lanes = 0;      ///< lanes that have deliveries parked in the database
+    std::uint64_t parked_lanes = 0;  ///< lanes that have deliveries parked in the database
+    std::uint64_t circuits_open = 0; ///< lanes whose circuit is open or half open
+    std::uint64_t circuits_opened = 0;
     double oldest_heartbeat_seconds = 0; ///< age of the last committed heartbeat
+};
+
+/// A webhook's circuit at this daemon.
+struct circuit_status {
+    policy::circuit_state state = policy::circuit_state::closed;
+    steady_time open_until{}; ///< where it is open
 };
 
 /// Owns deliveries from claim to recorded outcome. See docs/ARCHITECTURE.md, "Life of a delivery".
@@ -80,6 +89,13 @@ class dispatcher : public store::lane_gate {
     /// The webhook was changed, enabled, disabled or deleted: its lane reads it again before the next attempt.
     /// Thread-safe.
     virtual void webhook_changed(webhook_id id) = 0;
+
+    /// An attempt was asked for by hand and waits, parked, for its lane. A lane whose circuit is open does not wait for
+    /// its time then: it makes its probe now. Thread-safe.
+    virtual void attempt_asked(webhook_id id) = 0;
+
+    /// Closed, too, where nothing is known. Thread-safe.
+    virtual circuit_status circuit_of(webhook_id id) const = 0;
 
     /// How the webhooks did since the last call, from recorded outcomes only. On the coordinator's executor. At most
     /// one entry a webhook.
