@@ -155,7 +155,8 @@ task<response> show_webhook(services const* with, request what, caller who) {
         auto const health = co_await with->history->health(account, id);
         if (!health)
             co_return failure_response(health.error(), no_such_webhook);
-        write_health(out.key("health"), *health);
+        auto const circuit = with->circuit_of ? with->circuit_of(id) : dispatch::circuit_status{};
+        write_health(out.key("health"), *health, circuit, system_clock());
     }
     out.end_object();
     co_return response{.status = 200, .body = out.take(), .headers = {}};

@@ -277,7 +277,8 @@ api::services daemon::services() {
     with.seals = &*seals_;
     with.egress = egress_;
     with.webhook_changed = [this](webhook_id id) { dispatcher_->webhook_changed(id); };
-    with.deliveries_parked = [this](webhook_id id) { dispatcher_->note_parked({id}); };
+    with.deliveries_parked = [this](webhook_id id) { dispatcher_->attempt_asked(id); };
+    with.circuit_of = [this](webhook_id id) { return dispatcher_->circuit_of(id); };
     with.job_begun = [this] { background_->job_begun(); };
     with.catalogue_changed = [this] { background_->catalogue_changed(); };
     with.key_changed = [this](store::api_key_row key) { keys_.apply({std::move(key)}); };

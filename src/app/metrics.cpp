@@ -52,6 +52,10 @@ void add_dispatch(families& to, dispatch::dispatch_stats const& s) {
     to.gauge("outcomes_unrecorded", "Outcomes that are not committed yet.", s.unrecorded);
     to.gauge("lanes", "Webhooks with something to do.", s.lanes);
     to.gauge("lanes_parked", "Webhooks with deliveries that wait in the database for room.", s.parked_lanes);
+    to.gauge("circuits_open",
+             "Webhooks to which this daemon sends nothing, or one request at a time, because they fail.",
+             s.circuits_open);
+    to.counter("circuits_opened_total", "How often a webhook's circuit opened that was closed.", s.circuits_opened);
     to.gauge("heartbeat_age_seconds", "Age of the last committed heartbeat of this instance.",
              s.oldest_heartbeat_seconds);
 }

@@ -416,6 +416,34 @@ TEST_F(webhooks_handlers, health_is_shown_with_the_webhook_alone) {
     }
 }
 
+TEST_F(webhooks_handlers, circuit_of_the_daemon_that_answers_is_shown_with_the_health) {
+    using policy::circuit_state;
+    dispatch::circuit_status held;
+    webhook_id asked{};
+    with.circuit_of = [&](webhook_id of) {
+        asked = of;
+        return held;
+    };
+    auto const id = make_webhook();
+    auto const health = [&] { return json(call("GET", path_of(id))).at("health").as_object(); };
+    auto const closed = health();
+    EXPECT_EQ(asked.text(), id);
+    EXPECT_EQ(closed.at("circuit"), "closed");
+    EXPECT_EQ(closed.at("circuit_open_until"), nullptr);
+
+    held = {circuit_state::open, system_clock().steady() + std::chrono::minutes(1)};
+    auto const before = rfc3339_ms(system_clock().wall() + std::chrono::seconds(50));
+    auto const open = health();
+    EXPECT_EQ(open.at("circuit"), "open");
+    EXPECT_GT(text(open, "circuit_open_until"), before);
+    EXPECT_LT(text(open, "circuit_open_until"), rfc3339_ms(system_clock().wall() + std::chrono::minutes(1)));
+
+    held.state = circuit_state::half_open;
+    auto const half_open = health();
+    EXPECT_EQ(half_open.at("circuit"), "half_open");
+    EXPECT_EQ(half_open.at("circuit_open_until"), nullptr);
+}
+
 // --- once ------------------------------------------------------------------------------------------------------------
 
 TEST_F(webhooks_handlers, a_repeated_create_answers_as_the_first_did) {

@@ -17,12 +17,13 @@ TEST(views, a_webhook_is_shown_with_its_health) {
         "created_at":"2026-03-01T00:00:00.000Z","updated_at":"2026-03-01T00:00:00.000Z",
         "health":{"pending":10000,"pending_is_minimum":true,"last_success_at":null,
         "last_failure_at":"2026-03-02T09:18:41.903Z","last_failure_class":"timeout","consecutive_failures":3,
+        "circuit":"open","circuit_open_until":"2026-03-02T09:19:00.000Z",
         "last_hour":{"delivered":199,"failed":1,"success_rate":0.995,"p50_ms":40,"p95_ms":1250},
         "last_day":{"delivered":0,"failed":0,"success_rate":null,"p50_ms":null,"p95_ms":null}}})"));
     for (char const* part :
          {"state:              failing\n", "events:             call.*, calendar.created\n",
           "metadata:           {\"n\":12345678901234567890}\n", "requests a second:  5\n", "  X-Team: blue\n",
-          "10000 or more", "2026-03-02T09:18:41Z (timeout)",
+          "10000 or more", "open until 2026-03-02T09:19:00Z", "2026-03-02T09:18:41Z (timeout)",
           "199 delivered, 1 failed (99.5 % success), half within 40 ms, 95 % within 1.2 s", "no attempts"})
         EXPECT_TRUE(has(text, part)) << part << " in\n" << text;
     EXPECT_FALSE(has(text, "description")) << text;

@@ -42,6 +42,14 @@ std::string window_text(json::value const& window) {
     return out;
 }
 
+/// Nothing where it is closed, as it nearly always is.
+std::string circuit_text(json::value const& health) {
+    auto const state = text_member(health, "circuit");
+    if (state == "open")
+        return "open until " + time_member(health, "circuit_open_until") + ": nothing is sent until then";
+    return state == "half_open" ? "half open: one attempt is made to see whether it answers" : "";
+}
+
 std::string health_text(json::value const& health) {
     text_block out("  ");
     out.add("pending", text_member(health, "pending") + (is_true(health, "pending_is_minimum") ? " or more" : ""));
@@ -51,6 +59,7 @@ std::string health_text(json::value const& health) {
         failure += " (" + why + ")";
     out.add("last failure", failure);
     out.add("failures in a row", text_member(health, "consecutive_failures"));
+    out.add_unless_empty("circuit", circuit_text(health));
     out.add("last hour", window_text(member(health, "last_hour")));
     out.add("last day", window_text(member(health, "last_day")));
     return out.take();
