@@ -32,7 +32,7 @@ class virtual_cluster {
     ~virtual_cluster();
 
     virtual_world world;
-    model_database database{world};
+    model_database database{[this] { return world.now(); }};
     receivers outside;
 
     /// A webhook at https://<host>/<path>.

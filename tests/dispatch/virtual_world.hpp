@@ -2,24 +2,17 @@
 
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/base/config.hpp"
+#include "support/sleepers.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <exception>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
 namespace klen::webhooks::testing {
-
-/// Whether a simulated process runs. What would wake one that is frozen happens when it is thawed.
-struct process {
-    bool frozen = false;
-};
-using process_ptr = std::shared_ptr<process>;
 
 /// One thread, one run queue, and a time that stands still while anything can run and then jumps to the next sleeper.
 class virtual_world : public clock {
@@ -36,7 +29,7 @@ class virtual_world : public clock {
     boot_time boot() const override { return boot_time(now_.time_since_epoch()); }
 
     /// Cancellable. `of`: whose sleep it is.
-    task<void> sleep_until(process_ptr of, steady_time at);
+    task<void> sleep_until(process_ptr of, steady_time at) { return sleepers_.sleep_until(std::move(of), at); }
 
     void run_for(milliseconds time) { run_until(now_ + time); }
     void run_until(steady_time at);
@@ -54,15 +47,11 @@ class virtual_world : public clock {
     bool run(task<void> what, milliseconds at_most);
 
   private:
-    struct sleeper {
-        process_ptr of;
-        std::function<void(boost::system::error_code)> wake;
-    };
     /// Wakes the next sleepers, if there are any until then.
     bool advance(steady_time no_later_than);
 
     steady_time now_;
-    std::multimap<steady_time, std::shared_ptr<sleeper>> sleepers_;
+    sleepers sleepers_;
     asio::io_context io_; ///< destroyed first: it holds coroutines that refer to the rest
 };
 
