@@ -143,6 +143,31 @@ TEST(hygiene, banned_patterns_do_not_appear) {
     }
 }
 
+// What the simulation runs (docs/RELIABILITY.md) gets time, chance and threads from outside, or a seed would not
+// replay.
+TEST(hygiene, simulated_code_takes_time_chance_and_threads_from_outside) {
+    std::regex const from_the_machine(
+        R"re(clock::now|\bsystem_clock\(\)|\bs?rand\(|random_device|mt19937|default_random_engine|<random>|random_bytes|)re"
+        R"re(make_uuid_v7|make_id<|std::j?thread|std::async|this_thread|condition_variable|<thread>|)re"
+        R"re(clock_gettime|gettimeofday|\btime\((nullptr|NULL|0)\)|steady_timer|system_timer)re");
+    std::map<std::string, std::string> const allowed = {
+        {"src/dispatch/timer_sleep.cpp", "steady_timer"}, // the production value of dispatch_environment::sleep_until
+        {"src/dispatch/test_sender.cpp", "make_id<"},     // a POST that belongs to no delivery; not simulated
+    };
+    for (char const* tree : {"include/klen/webhooks/", "src/"}) {
+        for (char const* module : {"policy", "dispatch"}) {
+            for (auto const& file : files_below(fs::path(tree) / module, {".hpp", ".cpp"})) {
+                std::string const text = read(file);
+                for (std::sregex_iterator it(text.begin(), text.end(), from_the_machine), end; it != end; ++it) {
+                    auto const exception = allowed.find(shown(file));
+                    EXPECT_TRUE(exception != allowed.end() && exception->second == it->str())
+                        << shown(file) << " uses " << it->str() << ": take it from dispatch_environment";
+                }
+            }
+        }
+    }
+}
+
 TEST(hygiene, every_source_is_in_a_target) {
     for (auto const& file : sources()) {
         if (file.extension() != ".cpp")

@@ -32,11 +32,12 @@ delivery_id model_database::bear(store::lane_gate::grant const& granted, event_p
     if (!instances.contains(granted.owner.value))
         return kept.id; // due, and nobody's
     auto const full = std::find(granted.full.begin(), granted.full.end(), to) != granted.full.end();
-    kept.parked = full || out.leased.size() >= granted.deliveries_max;
-    if (kept.parked)
+    if (full || out.leased.size() >= granted.deliveries_max) {
+        park(kept);
         out.parked.insert(to);
-    else
+    } else {
         out.leased.push_back(lease(kept, granted.owner));
+    }
     return kept.id;
 }
 
@@ -66,7 +67,7 @@ model_database::born model_database::find_born(instance_id owner, std::vector<ev
             continue;
         if (d->parked)
             out.parked.insert(d->webhook);
-        else if (d->owner == owner.value)
+        else if (d->owner == owner.value && d->as_it_was_born)
             out.leased.push_back(lease(*d, owner));
     }
     return out;
@@ -97,12 +98,17 @@ std::vector<delivery_id> model_database::publish_many(store::lane_gate* gate, we
     return out;
 }
 
+void model_database::park(model_delivery& d) const {
+    d.parked = true;
+    d.parked_at = now_();
+}
+
 /// A finished one, from the end of its schedule.
 void model_database::requeue(model_delivery& d) {
     d.finished = false;
     open_.emplace(d.id, &d);
     d.schedule_base = d.attempts_made;
-    d.parked = true;
+    park(d);
 }
 
 bool model_database::resend(store::lane_gate* gate, delivery_id id) {
@@ -116,7 +122,7 @@ bool model_database::resend(store::lane_gate* gate, delivery_id id) {
     else
         d.resume_at = d.next_attempt;
     d.manual = true;
-    d.parked = true;
+    park(d);
     d.next_attempt = now_();
     gate->note_parked({d.webhook});
     return true;
@@ -130,6 +136,11 @@ bool model_database::recover(store::lane_gate* gate, delivery_id id) {
     d.next_attempt = now_();
     gate->note_parked({d.webhook});
     return true;
+}
+
+store::claimed_delivery model_database::claim(model_delivery& d, instance_id owner) const {
+    d.as_it_was_born = false;
+    return lease(d, owner);
 }
 
 store::claimed_delivery model_database::lease(model_delivery& d, instance_id owner) const {
@@ -150,6 +161,8 @@ store::claimed_delivery model_database::lease(model_delivery& d, instance_id own
 }
 
 instance_id model_database::register_instance(std::string name) {
+    if (observer)
+        observer->instance_began({last_instance_ + 1}, name);
     instances[++last_instance_] = {std::move(name), now_(), 0};
     return instance_id{last_instance_};
 }
@@ -160,6 +173,8 @@ bool model_database::heartbeat(instance_id self) {
         return false;
     at->second.heartbeat = now_();
     ++at->second.count;
+    if (observer)
+        observer->heartbeat_came(self);
     return true;
 }
 
@@ -184,11 +199,15 @@ std::optional<std::uint64_t> model_database::reap(policy::instance_sighting dead
     auto const at = instances.find(dead.id.value);
     if (at == instances.end() || at->second.count != dead.heartbeat_count)
         return std::nullopt;
+    if (observer)
+        observer->instance_ends(dead.id, true);
     instances.erase(at);
     return free_leases(dead.id.value);
 }
 
 std::uint64_t model_database::leave(instance_id self) {
+    if (observer && instances.contains(self.value))
+        observer->instance_ends(self, false);
     instances.erase(self.value);
     return free_leases(self.value);
 }
@@ -213,10 +232,10 @@ std::optional<store::due_result> model_database::claim_due(store::due_request co
         ++looked_at;
         auto const& webhook = webhooks.at(d->webhook);
         if (full.contains(d->webhook) || (!webhook.enabled && !webhook.deleted)) {
-            d->parked = true;
+            park(*d);
             parked.insert(d->webhook);
         } else {
-            out.deliveries.push_back(lease(*d, request.owner));
+            out.deliveries.push_back(claim(*d, request.owner));
         }
     }
     out.parked.assign(parked.begin(), parked.end());
@@ -236,7 +255,7 @@ store::parked_result model_database::claim_parked(instance_id owner, std::vector
                 break;
             }
             --left;
-            out.deliveries.push_back(lease(*d, owner));
+            out.deliveries.push_back(claim(*d, owner));
         }
         if (!more)
             out.exhausted.push_back(r.webhook);
@@ -261,7 +280,9 @@ void model_database::hand_back(instance_id owner, std::vector<delivery_id> const
         if (d.owner != owner.value)
             continue;
         d.owner = 0;
-        d.parked = to_park;
+        d.parked = false;
+        if (to_park)
+            park(d);
     }
 }
 
@@ -270,13 +291,12 @@ store::record_result model_database::record(instance_id owner, std::vector<store
     store::record_result out;
     for (auto const& r : batch) {
         auto& d = deliveries.at(r.delivery);
-        bool const before = std::any_of(d.attempts.begin(), d.attempts.end(), [&](model_attempt const& a) {
-            return a.attempt == r.attempt && a.instance == owner.value;
-        });
-        if (before)
-            continue; // this very record, repeated
         if (d.finished || d.owner != owner.value || d.attempts_made != r.attempt - 1) {
-            out.lost.push_back(r.delivery);
+            bool const before = std::any_of(d.attempts.begin(), d.attempts.end(), [&](model_attempt const& a) {
+                return a.attempt == r.attempt && a.instance == owner.value;
+            });
+            if (!before) // else it is this very record, repeated
+                out.lost.push_back(r.delivery);
             continue;
         }
         d.attempts.push_back({r.attempt, r.verdict.what, r.result.error, r.result.status, owner.value, now_(), r.manual,
@@ -291,8 +311,8 @@ store::record_result model_database::record(instance_id owner, std::vector<store
         d.resume_at.reset();
         if (d.finished)
             open_.erase(d.id);
-        if (on_record)
-            on_record(d, d.attempts.back());
+        if (observer)
+            observer->recorded(d, d.attempts.back());
         auto& webhook = webhooks.at(r.webhook);
         if (r.verdict.disable_webhook && webhook.enabled) {
             webhook.enabled = false;

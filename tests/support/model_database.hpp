@@ -38,6 +38,8 @@ struct model_delivery {
     steady_time next_attempt;
     std::int64_t owner = 0; ///< 0: nobody
     bool parked = false;
+    steady_time parked_at{};    ///< the last time
+    bool as_it_was_born = true; ///< nothing has changed the row since
     bool finished = false;
     bool event_gone = false;
     int schedule_base = 0;
@@ -54,6 +56,17 @@ struct model_instance {
     std::int64_t count = 0;
 };
 
+/// Is told of what the database did, at the moment when it is done.
+class model_observer {
+  public:
+    virtual ~model_observer() = default;
+    virtual void instance_began(instance_id, std::string const& /*name*/) {}
+    virtual void heartbeat_came(instance_id) {}
+    /// Before its leases are freed.
+    virtual void instance_ends(instance_id, bool /*given_up_by_others*/) {}
+    virtual void recorded(model_delivery const&, model_attempt const&) {}
+};
+
 /// What the database does, in memory: the same guards, the same order, the same states.
 class model_database {
   public:
@@ -67,8 +80,7 @@ class model_database {
 
     std::set<event_id> events;
 
-    /// Told of each attempt that is put on record; may be null.
-    std::function<void(model_delivery const&, model_attempt const&)> on_record;
+    model_observer* observer = nullptr; ///< may be null
 
     /// What became of new deliveries.
     struct born {
@@ -109,7 +121,9 @@ class model_database {
     std::size_t ended_as(policy::decision how) const;
 
   private:
+    void park(model_delivery& d) const;
     void requeue(model_delivery& d);
+    store::claimed_delivery claim(model_delivery& d, instance_id owner) const;
     store::claimed_delivery lease(model_delivery& d, instance_id owner) const;
     delivery_id bear(store::lane_gate::grant const& granted, event_ptr const& event, webhook_id to, born& out);
     std::uint64_t free_leases(std::int64_t owner);
