@@ -65,7 +65,7 @@ void checker::process_stopped(std::size_t who, steady_time began) {
     runners_[who].dead = true;
     auto const took = world_.now() - began;
     auto const& limits = plan_.options;
-    bool const calm = weather_.disturbed + limits.dispatch.lease_timeout < began;
+    bool const calm = weather_.hindered + limits.dispatch.lease_timeout < began;
     if (calm && took > limits.dispatch.shutdown_timeout + milliseconds(500))
         fail("a shutdown took " + seconds_text(took));
     for (auto& a : attempts_) {

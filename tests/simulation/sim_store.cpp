@@ -67,7 +67,7 @@ std::chrono::nanoseconds sim_store::pause() {
     auto& chance = world_.chance;
     if (chance.chance(weather_.slow_calls)) {
         auto const slow = chance.between(milliseconds(50), milliseconds(4000));
-        weather_.disturb(world_.now() + slow);
+        weather_.hinder(world_.now() + slow);
         return slow;
     }
     return chance.between(std::chrono::microseconds(50), std::chrono::microseconds(2000));
@@ -116,7 +116,7 @@ void sim_store::arrive(std::size_t on, trip_ptr const& t) {
     if (how == fate::done && chance.chance(weather_.busy_calls))
         how = fate::busy;
     if (how != fate::done)
-        weather_.disturb(world_.now());
+        weather_.hinder(world_.now());
     bool const cut = how == fate::done && chance.chance(weather_.lost_calls);
     bool const stalled = how == fate::done && !cut && chance.chance(weather_.stalled_calls);
     if (cut || stalled) {
@@ -134,7 +134,7 @@ void sim_store::arrive(std::size_t on, trip_ptr const& t) {
             t->what(t->sent);
         auto const heard_after =
             stalled ? chance.between(milliseconds(1000), milliseconds(10'000)) : milliseconds(chance.between(0, 3));
-        weather_.disturb(world_.now() + heard_after);
+        weather_.hinder(world_.now() + heard_after);
         world_.log.note(world_.now(), mark::call, machine_.slot(), static_cast<std::uint64_t>(t->which), now ? 2 : 1);
         answer(on, t, now ? fate::lost_after : fate::lost_before, heard_after);
         return;
@@ -148,7 +148,7 @@ void sim_store::arrive(std::size_t on, trip_ptr const& t) {
 
 void sim_store::lose(std::size_t on, trip_ptr const& t, bool done) {
     auto const after = silent() ? world_.chance.between(milliseconds(2000), milliseconds(8000)) : milliseconds(1);
-    weather_.disturb(world_.now() + after);
+    weather_.hinder(world_.now() + after);
     answer(on, t, done ? fate::lost_after : fate::lost_before, after);
 }
 

@@ -27,7 +27,12 @@ constexpr std::array coming{fault_kind::database_outage,
 void simulation::note_fault(fault_kind what, int at, std::int64_t detail) {
     world_.log.note(world_.now(), mark::fault, at, static_cast<std::uint64_t>(what),
                     static_cast<std::uint64_t>(detail));
-    weather_.disturb(world_.now());
+    auto const harmless = {fault_kind::kill, fault_kind::stop, fault_kind::burst, fault_kind::webhook_changes,
+                           fault_kind::wall_jump};
+    if (std::find(harmless.begin(), harmless.end(), what) != harmless.end())
+        weather_.disturb(world_.now()); // to others a delay
+    else
+        weather_.hinder(world_.now());
 }
 
 void simulation::begin_storm() {
@@ -133,7 +138,7 @@ void simulation::stand_still(std::size_t at, standstill how, milliseconds time) 
     world_.after(time, [this, at, life] {
         if (slots_[at].life != life || !slots_[at].lives->host().frozen())
             return;
-        weather_.disturb(world_.now());
+        weather_.hinder(world_.now());
         slots_[at].lives->thaw();
     });
 }
@@ -144,7 +149,7 @@ void simulation::hang_thread(std::size_t at, milliseconds time) {
     threads[which]->held = true;
     auto const life = slots_[at].life;
     world_.after(time, [this, at, which, life] {
-        weather_.disturb(world_.now());
+        weather_.hinder(world_.now());
         if (slots_[at].life == life)
             slots_[at].lives->host().threads[which]->held = false;
     });
@@ -155,7 +160,7 @@ void simulation::cut(link& which, milliseconds time) {
     which.cut = true;
     which.silent = world_.chance.chance(0.5);
     world_.after(time, [this, &which] {
-        weather_.disturb(world_.now());
+        weather_.hinder(world_.now());
         which.cut = false;
     });
 }
@@ -200,7 +205,7 @@ void simulation::keep_enabled() {
 void simulation::calm_down() {
     storming_ = false;
     weather_.clear();
-    weather_.disturb(world_.now());
+    weather_.hinder(world_.now());
     if (plan_.has(fault_kind::database_jump))
         weather_.database_jumped = world_.now();
     dooms_.clear();

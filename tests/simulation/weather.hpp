@@ -24,18 +24,26 @@ struct weather {
     double bad_connections = 0, local_failures = 0;
     bool refuses_records = false;
 
-    /// When something last disturbed the processes or their way to the database.
+    /// Until when something disturbed the processes or their way to the database; of the second, only what may keep a
+    /// process from ending in order.
     steady_time disturbed{};
+    steady_time hindered{};
     void disturb(steady_time until) { disturbed = std::max(disturbed, until); }
+    void hinder(steady_time until) {
+        disturb(until);
+        hindered = std::max(hindered, until);
+    }
 
     void clear() {
         auto const offset = database_offset_most; // what was scheduled by a clock that was ahead is not hours away
         auto const jumped = database_jumped;
         auto const when = disturbed;
+        auto const when_hindered = hindered;
         *this = {};
         database_offset = offset;
         database_jumped = jumped;
         disturbed = when;
+        hindered = when_hindered;
     }
 };
 
