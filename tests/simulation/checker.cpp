@@ -275,21 +275,21 @@ void checker::instance_ends(instance_id id, bool given_up) {
     auto const& t = terms_.at(id.value);
     auto& r = runners_[t.who];
     world_.log.note(world_.now(), mark::instance, r.slot, static_cast<std::uint64_t>(id.value), given_up ? 2 : 1);
-    if (given_up) {
-        bool const expired = world_.now() - t.heartbeat >= plan_.options.dispatch.lease_timeout;
-        bool const jumped = weather_.database_jumped > t.heartbeat;
-        if (!expired && !jumped)
-            fail("instance " + std::to_string(id.value) + " was given up " + seconds_text(world_.now() - t.heartbeat) +
-                 " after its heartbeat");
-        if (!expired) // a jump of the clock while its heartbeats did not come: it has no way to know that
-            r.believes_until = world_.now() + plan_.options.dispatch.lease_timeout;
-    }
-    for (auto& a : attempts_) {
-        if (a.term != id.value || a.on_record || a.why != excuse::none)
-            continue;
-        if (given_up)
+    if (!given_up)
+        return;
+    auto const& limits = plan_.options.dispatch;
+    auto const silent_for = world_.now() - t.heartbeat;
+    bool const expired = silent_for >= limits.lease_timeout;
+    // The database's clock says so, and two heartbeats did not come.
+    bool const jumped = weather_.database_jumped > t.heartbeat && silent_for >= limits.heartbeat_interval * 2;
+    if (!expired && !jumped)
+        fail("instance " + std::to_string(id.value) + " was given up " + seconds_text(silent_for) +
+             " after its heartbeat");
+    if (!expired) // it has no way to know that
+        r.believes_until = world_.now() + limits.lease_timeout;
+    for (auto& a : attempts_)
+        if (a.term == id.value && !a.on_record && a.why == excuse::none)
             a.why = excuse::given_up;
-    }
 }
 
 void checker::recorded(testing::model_delivery const& d, testing::model_attempt const& a) {
