@@ -262,8 +262,9 @@ bool simulation::all_given_back() const {
 }
 
 void simulation::stop_all() {
-    // One that was given up may not know of it yet.
-    if (!run_until(world_.now() + plan_.options.dispatch.lease_timeout * 2, [this] { return all_given_back(); }))
+    // One that was given up may not know of it yet; what its machine failed to send waits for ten seconds.
+    auto const patience = plan_.options.dispatch.lease_timeout * 2 + policy::local_failure_wait * 2;
+    if (!run_until(world_.now() + patience, [this] { return all_given_back(); }))
         check_.fail("a process has nothing to do and still holds deliveries, requests or outcomes");
     // Nor do calls end at once that were sent before the storm was over.
     run_until(weather_.disturbed + seconds(1), [] { return false; });
