@@ -1,13 +1,9 @@
-// What the lists of the API cost with ten million attempts on record: bench/lists_fill.sql into a private PostgreSQL of
-// this program's own, then each filter through the store itself, and the plan of each as PostgreSQL executed it
-// (auto_explain). Removes everything in the end.
+#include "lists.hpp"
+
+#include "kit/store_setup.hpp"
 
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/store/history_store.hpp"
-#include "klen/webhooks/store/migrations.hpp"
-#include "klen/webhooks/store/private_postgres.hpp"
-
-#include "store/session.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,11 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
-
-#include <unistd.h>
 
 namespace klen::bench {
 namespace {
@@ -31,23 +22,6 @@ namespace fs = std::filesystem;
 using kw::policy::error_class;
 using store::delivery_status;
 
-struct options {
-    std::string dir = "/var/tmp/klen-bench-lists-" + std::to_string(getpid());
-    std::string fill = "bench/lists_fill.sql";
-    std::string plans;
-    std::string url; ///< keywords of a database that is filled already, with `log` its server's log
-    std::string log;
-    std::uint64_t attempts = 10'000'000;
-    bool keep = false;
-};
-
-template <class T>
-T must(kw::result<T> got) {
-    if (!got)
-        throw std::runtime_error(got.error().message);
-    return std::move(*got);
-}
-
 template <class T>
 T run(kw::task<kw::result<T>> what) {
     kw::asio::io_context io;
@@ -56,25 +30,6 @@ T run(kw::task<kw::result<T>> what) {
                        [&](std::exception_ptr, kw::result<T> got) { out.emplace(std::move(got)); });
     io.run();
     return must(std::move(*out));
-}
-
-std::string read_file(std::string const& name) {
-    std::ifstream in(name);
-    if (!in)
-        throw std::runtime_error("cannot read " + name);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-void fill(store::connection_options const& at, options const& how) {
-    store::session link(at, {.name = "fill"});
-    auto const sql = [&](std::string const& text) {
-        if (auto done = link.run_text(text); !done)
-            throw std::runtime_error(done.error().message);
-    };
-    sql("SET bench.attempts = " + std::to_string(how.attempts));
-    sql(read_file(how.fill));
-    sql("VACUUM ANALYZE");
-    sql("CHECKPOINT");
 }
 
 // --- the lists ------------------------------------------------------------------------------------------------------
@@ -172,9 +127,6 @@ double median_ms(list_call const& one, store::history_store& on) {
     return times[repeats / 2];
 }
 
-/// What the server's log holds since `from`, without the prefix of its lines.
-std::string plans_since(std::string const& log, std::size_t from) { return read_file(log).substr(from); }
-
 /// The largest "Buffers: shared hit=… read=…", which is that of the whole statement.
 std::uint64_t pages_in(std::string const& plan) {
     std::uint64_t most = 0;
@@ -189,83 +141,49 @@ std::uint64_t pages_in(std::string const& plan) {
     return most;
 }
 
-void measure(std::string const& url, std::string const& log, std::string const& plans_file) {
+/// `log`: of the server, which writes the plans there.
+report measure(std::string const& url, std::string const& log, std::string const& plans_file) {
+    report out("lists", {{"list", "list"}, {"rows", "rows"}, {"ms", "ms", 1}, {"pages", "pages"}});
     auto const plain = store::make_history_store({.url = url}, 1);
     auto const told = url + " options='-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0"
                             " -c auto_explain.log_analyze=on -c auto_explain.log_buffers=on"
                             " -c auto_explain.log_timing=off'";
     auto const explained = store::make_history_store({.url = told}, 1);
-    std::ofstream plans(plans_file);
-    std::printf("| list | rows | ms | pages |\n| --- | --- | --- | --- |\n");
+    std::string plans;
     for (auto const& one : calls()) {
         one.call(*explained); // makes the plans and fetches the pages
         auto const before = fs::file_size(log);
         auto const rows = one.call(*explained);
-        auto const plan = plans_since(log, before);
-        plans << "=== " << one.name << "\n" << plan << "\n";
-        auto const ms = median_ms(one, *plain);
-        std::printf("| %s | %zu | %.1f | %llu |\n", one.name.c_str(), rows, ms,
-                    static_cast<unsigned long long>(pages_in(plan)));
-        std::fflush(stdout);
+        auto const plan = read_file(log).substr(before);
+        plans += "=== " + one.name + "\n" + plan + "\n";
+        out.add({{"list", one.name}, {"rows", rows}, {"ms", median_ms(one, *plain)}, {"pages", pages_in(plan)}});
     }
-}
-
-options parse(int argc, char** argv) {
-    options out;
-    for (int i = 1; i < argc; ++i) {
-        std::string const key = argv[i];
-        auto const value = [&] { return i + 1 < argc ? std::string(argv[++i]) : std::string(); };
-        if (key == "--attempts")
-            out.attempts = std::stoull(value());
-        else if (key == "--dir")
-            out.dir = value();
-        else if (key == "--fill")
-            out.fill = value();
-        else if (key == "--plans")
-            out.plans = value();
-        else if (key == "--url")
-            out.url = value();
-        else if (key == "--log")
-            out.log = value();
-        else if (key == "--keep")
-            out.keep = true;
-        else
-            throw std::runtime_error("unknown option " + key);
-    }
+    write_file(plans_file, plans);
     return out;
 }
 
-void all(options const& how) {
-    if (!how.url.empty())
-        return measure(how.url, how.log, how.plans);
-    auto const server = must(store::private_postgres::start({.dir = how.dir, .bin_dir = "", .user = ""}));
-    store::connection_options const at{.url = server->url()};
-    must(store::migrate(at));
-    if (server->first_start()) {
-        std::printf("filling %s with %llu attempts\n", how.dir.c_str(), static_cast<unsigned long long>(how.attempts));
-        std::fflush(stdout);
-        fill(at, how);
-    }
-    measure(server->url(), how.dir + "/postgres.log", how.plans.empty() ? how.dir + "/plans.txt" : how.plans);
-    server->stop();
+void fill(std::string const& url, lists_options const& how) {
+    std::fprintf(stderr, "filling with %zu attempts\n", how.attempts);
+    database_link link(url);
+    link.run("SET bench.attempts = " + std::to_string(how.attempts));
+    link.run(read_file(how.fill));
+    link.run("VACUUM ANALYZE");
+    link.run("CHECKPOINT");
 }
 
 } // namespace
-} // namespace klen::bench
 
-int main(int argc, char** argv) {
-    namespace fs = std::filesystem;
-    klen::bench::options how;
-    int code = 0;
-    try {
-        how = klen::bench::parse(argc, argv);
-        klen::bench::all(how);
-    } catch (std::exception const& e) {
-        std::fprintf(stderr, "klen-bench-lists: %s\n", e.what());
-        code = 1;
-    }
-    std::error_code ignored;
-    if (!how.keep && how.url.empty())
-        fs::remove_all(how.dir, ignored);
-    return code;
+report measure_lists(lists_options const& how, scratch_dir const& in) {
+    auto const dir = in.path() + "/lists";
+    bool const filled = fs::exists(dir);
+    if (!filled)
+        in.make("lists");
+    auto const server = start_database(dir);
+    if (!filled)
+        fill(server->url(), how);
+    auto out = measure(server->url(), dir + "/postgres.log", how.plans.empty() ? dir + "/plans.txt" : how.plans);
+    server->stop();
+    return out;
 }
+
+} // namespace klen::bench

@@ -7,6 +7,7 @@
 #include "herd.hpp"
 #include "kit/arguments.hpp"
 #include "kit/socket.hpp"
+#include "lists.hpp"
 #include "neighbours.hpp"
 
 #include <cstdio>
@@ -126,6 +127,19 @@ int held_transaction(arguments& from) {
     return 0;
 }
 
+int lists(arguments& from) {
+    common_options const common(from);
+    lists_options how;
+    how.fill = from.text("--fill", how.fill);
+    how.plans = from.text("--plans", "build/bench/lists_plans.txt");
+    how.attempts = from.count("--attempts", how.attempts);
+    from.refuse_others();
+    scratch_dir const in(common.dir, common.keep);
+    auto const rows = measure_lists(how, in);
+    write(common, {&rows});
+    return 0;
+}
+
 /// Not for people: the server of the intake part.
 int intake_server(arguments& from) {
     auto const port = static_cast<std::uint16_t>(from.count("--port", 0));
@@ -139,6 +153,7 @@ int run(int argc, char** argv) {
                                                               {"growth", growth},
                                                               {"held-transaction", held_transaction},
                                                               {"herd", herd},
+                                                              {"lists", lists},
                                                               {"neighbours", neighbours},
                                                               {"serve-intake", intake_server}};
     auto const command = commands.find(argc > 1 ? argv[1] : "");

@@ -41,18 +41,6 @@ kw::store::api_key_row platform_key(kw::signing::api_key const& key) {
     return out;
 }
 
-void wait_until_it_listens(process& server, std::uint16_t port) {
-    for (int i = 0; i < 400 && server.running(); ++i) {
-        try {
-            connect_to_loopback(port);
-            return;
-        } catch (std::exception const&) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(25));
-        }
-    }
-    throw std::runtime_error("the intake server does not start");
-}
-
 } // namespace
 
 part_cost measure_intake(intake_part const& what, scratch_dir const& in) {
@@ -60,7 +48,8 @@ part_cost measure_intake(intake_part const& what, scratch_dir const& in) {
     auto const port = free_port();
     process server({"/proc/self/exe", "serve-intake", "--port", std::to_string(port), "--key-file", dir + "/key"}, {},
                    dir + "/server.out");
-    wait_until_it_listens(server, port);
+    if (!listens_soon(port))
+        throw std::runtime_error("the intake server does not start: see " + dir + "/server.out");
     event_requests const requests({.accounts = 100, .body_bytes = what.body_bytes, .batch = what.batch},
                                   read_file(dir + "/key"));
     load_plan plan;

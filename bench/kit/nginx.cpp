@@ -5,7 +5,6 @@
 #include "kit/socket.hpp"
 
 #include <stdexcept>
-#include <thread>
 
 namespace klen::bench {
 
@@ -25,20 +24,6 @@ std::string configuration(nginx_receiver::options const& how, std::uint16_t port
                ";\n    ssl_session_cache shared:bench:16m;\n";
     out += "    return " + std::to_string(how.status) + ";\n  }\n}\n";
     return out;
-}
-
-void wait_until_it_listens(process& nginx, std::uint16_t port, std::string const& dir) {
-    for (int i = 0; i < 400; ++i) {
-        try {
-            connect_to_loopback(port);
-            return;
-        } catch (std::exception const&) {
-            if (!nginx.running())
-                break;
-            std::this_thread::sleep_for(std::chrono::milliseconds(25));
-        }
-    }
-    throw std::runtime_error("nginx does not start: see " + dir + "/nginx.out (Debian's package nginx-light)");
 }
 
 } // namespace
@@ -64,7 +49,8 @@ nginx_receiver::nginx_receiver(options const& how) : port_(free_port()) {
     write_file(file, configuration(how, port_));
     process_ = std::make_unique<process>(std::vector<std::string>{"/usr/sbin/nginx", "-p", how.dir, "-c", file},
                                          std::map<std::string, std::string>{}, how.dir + "/nginx.out");
-    wait_until_it_listens(*process_, port_, how.dir);
+    if (!listens_soon(port_))
+        throw std::runtime_error("nginx does not start: see " + how.dir + "/nginx.out (Debian's package nginx-light)");
 }
 
 double nginx_receiver::cpu_seconds() const { return cpu_of_family(process_->pid()).own; }

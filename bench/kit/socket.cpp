@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdexcept>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -48,6 +50,18 @@ std::uint16_t free_port() {
         getsockname(one.get(), reinterpret_cast<sockaddr*>(&at), &size) != 0)
         throw std::runtime_error("no port is free");
     return ntohs(at.sin_port);
+}
+
+bool listens_soon(std::uint16_t port) {
+    for (int i = 0; i < 400; ++i) {
+        try {
+            connect_to_loopback(port);
+            return true;
+        } catch (std::exception const&) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(25));
+        }
+    }
+    return false;
 }
 
 void raise_file_limit() {

@@ -27,6 +27,9 @@ descriptor connect_to_loopback(std::uint16_t port);
 /// A TCP port that is free on every address now.
 std::uint16_t free_port();
 
+/// Waits until somebody listens there, ten seconds at most; false when nobody does.
+bool listens_soon(std::uint16_t port);
+
 /// As many files as may be open; each connection needs one, on both sides.
 void raise_file_limit();
 
