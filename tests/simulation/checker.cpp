@@ -154,16 +154,16 @@ void checker::check_places(attempt const& a) {
     auto const webhook_max =
         std::min(limits.webhook_concurrency_max, static_cast<std::uint32_t>(own_limit.value_or(1 << 20)));
     auto const shards = static_cast<std::uint32_t>(plan_.io_threads);
-    auto const host_max = std::max(limits.host_concurrency_max / shards, 1U); // on one thread, that is
+    auto const host_share = std::max(limits.host_concurrency_max / shards, 1U); // the least that one thread may have
     auto const by_webhook = ++r.open_by_webhook[a.webhook];
     auto const by_host = ++r.open_by_host[a.host];
     if (by_webhook >= webhook_max)
         r.webhook_busy[a.webhook] = world_.now();
-    if (by_host >= host_max)
+    if (by_host >= host_share)
         r.host_busy[a.host] = world_.now();
     if (by_webhook > webhook_max)
         fail("webhook " + shown(a.webhook) + " has " + std::to_string(by_webhook) + " requests at once");
-    if (by_host > host_max * shards)
+    if (by_host > limits.host_concurrency_max)
         fail("host " + a.host + " has " + std::to_string(by_host) + " requests at once");
 }
 
