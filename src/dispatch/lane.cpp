@@ -66,14 +66,14 @@ std::uint32_t lane::began(steady_time now) {
     return circuit_.era();
 }
 
-policy::circuit_cause lane::ended(std::uint32_t era, policy::attempt_result const& result, steady_time now,
-                                  double chance) {
+policy::circuit_cause lane::ended(policy::begun_attempt const& which, policy::attempt_result const& result,
+                                  steady_time now, double chance) {
     --in_flight_;
     last_used_ = now;
     answered_ = answered_ || result.status != 0;
     bool const was_closed = circuit_.state() == circuit_state::closed;
     auto const limit = circuit_.limit();
-    auto const cause = circuit_.ended(era, result, now, chance);
+    auto const cause = circuit_.ended(which, result, now, chance);
     if (!was_closed || circuit_.limit() != limit)
         judge_queue_max();
     return cause;

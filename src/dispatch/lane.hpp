@@ -57,8 +57,8 @@ class lane {
     /// A request begins; `now` is looked at where `paced`. Returns the circuit's era, for `ended`.
     std::uint32_t began(steady_time now);
     /// It has ended. Tells why the circuit opened, if it did.
-    policy::circuit_cause ended(std::uint32_t era, policy::attempt_result const& result, steady_time now,
-                                double chance);
+    policy::circuit_cause ended(policy::begun_attempt const& which, policy::attempt_result const& result,
+                                steady_time now, double chance);
     /// Everything queued, to be handed back or dropped.
     std::vector<leased_delivery> empty_queue();
     /// What is queued beyond the room that there is now, to be handed back.

@@ -138,7 +138,7 @@ void shard::judge_endpoint(job const& of, policy::attempt_result const& result, 
     auto& l = *of.in;
     auto const before = l.circuit().state();
     auto const chance = result.succeeded() ? 0.0 : hub_->env.random();
-    auto const why = l.ended(of.era, result, now, chance);
+    auto const why = l.ended({of.era, of.delivery.what.manual}, result, now, chance);
     auto const after = l.circuit().state();
     if (before == circuit_state::closed && after == circuit_state::closed)
         return;

@@ -55,9 +55,9 @@ endpoint_sign sign_of(attempt_result const& result) {
     }
 }
 
-circuit_cause circuit::ended(std::uint32_t era, attempt_result const& result, steady_time now, double chance) {
-    auto const asked = asked_wait(result);
-    if (era != era_) {
+circuit_cause circuit::ended(begun_attempt const& which, attempt_result const& result, steady_time now, double chance) {
+    auto const asked = which.by_hand ? milliseconds::zero() : asked_wait(result);
+    if (which.era != era_) {
         if (state_ == circuit_state::open)
             open_until_ = std::max(open_until_, now + asked);
         return circuit_cause::none;
@@ -75,9 +75,19 @@ circuit_cause circuit::ended(std::uint32_t era, attempt_result const& result, st
         }
         return circuit_cause::none;
     }
+    return failed(which, asked, now, chance);
+}
+
+circuit_cause circuit::failed(begun_attempt const& which, nanoseconds asked, steady_time now, double chance) {
+    if (state_ == circuit_state::half_open && now < open_until_) {
+        open(std::max(open_until_, now + asked));
+        return circuit_cause::probe_failed;
+    }
+    if (which.by_hand && state_ == circuit_state::closed)
+        return circuit_cause::none;
     auto const cause = judge_failure(now);
     if (cause != circuit_cause::none) {
-        open(now + std::max<nanoseconds>(next_wait(chance), asked));
+        open(now + std::max(next_wait(chance), asked));
         return cause;
     }
     if (asked.count() == 0)

@@ -163,6 +163,22 @@ TEST_F(circuit_test, resend_by_hand_does_not_wait_for_its_time) {
     EXPECT_EQ(state(hook), circuit_state::closed);
 }
 
+TEST_F(circuit_test, resends_by_hand_that_fail_put_off_nothing_that_waits) {
+    auto const hook = broken("a.example", 20);
+    auto const due = node->dispatcher->circuit_of(hook).open_until;
+    auto const id = c.outside.seen.front().header("X-Klen-Delivery-ID");
+    auto const which = std::find_if(c.database.deliveries.begin(), c.database.deliveries.end(),
+                                    [&](auto const& d) { return d.first.text() == id; });
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(c.database.resend(node->dispatcher.get(), which->first));
+        node->dispatcher->attempt_asked(hook);
+        c.world.run_for(milliseconds(50));
+        EXPECT_EQ(c.outside.of(id).size(), 2U + static_cast<std::size_t>(i));
+        EXPECT_EQ(state(hook), circuit_state::open);
+        EXPECT_EQ(node->dispatcher->circuit_of(hook).open_until, due);
+    }
+}
+
 TEST_F(circuit_test, retry_after_pauses_the_webhook_and_not_only_its_delivery) {
     auto const hook = c.add_webhook("a.example");
     c.outside.script["a.example"] = [](auto const&) { return scripted_answer{429, {}, milliseconds(5), seconds(20)}; };

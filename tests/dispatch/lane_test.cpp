@@ -43,7 +43,7 @@ class lane_test : public ::testing::Test {
         policy::attempt_result failed;
         failed.error = policy::error_class::connect_refused;
         for (int i = 0; i < count; ++i)
-            l.ended(l.began({}), failed, {}, 0);
+            l.ended({l.began({})}, failed, {}, 0);
     }
     static constexpr policy::circuit_policy no_circuit{};
     term_ptr under = std::make_shared<term>(instance_id{1}, boot_time{}, std::chrono::seconds(12));
@@ -71,7 +71,7 @@ TEST_F(lane_test, starts_no_more_than_its_limit) {
         l.pop();
     }
     EXPECT_FALSE(l.startable());
-    l.ended(0, {}, {}, 0);
+    l.ended({}, {}, {}, 0);
     EXPECT_TRUE(l.startable());
 }
 
@@ -216,7 +216,7 @@ TEST_F(lane_test, open_circuit_holds_nothing_and_a_half_open_one_a_probe) {
     EXPECT_TRUE(l.closed());
     EXPECT_FALSE(offer(l));
 
-    l.ended(era, {}, {}, 0);
+    l.ended({era}, {}, {}, 0);
     EXPECT_EQ(l.circuit().state(), policy::circuit_state::closed);
     EXPECT_TRUE(l.wants_parked());
     EXPECT_EQ(l.begin_parked_claim(), 10U);
@@ -236,7 +236,7 @@ TEST_F(lane_test, probe_waits_for_what_was_under_way_before) {
     ASSERT_TRUE(l.half_open({}));
     l.note_parked();
     EXPECT_FALSE(l.wants_parked(1));
-    l.ended(before, {}, {}, 0);
+    l.ended({before}, {}, {}, 0);
     EXPECT_EQ(l.circuit().state(), policy::circuit_state::half_open);
     EXPECT_TRUE(l.wants_parked(1));
 }
@@ -268,7 +268,7 @@ TEST_F(lane_test, what_answers_nothing_holds_little_until_it_does) {
     policy::attempt_result answer;
     answer.status = 200;
     for (auto const room : {4U, 12U, 28U}) {
-        l.ended(era, answer, {}, 0);
+        l.ended({era}, answer, {}, 0);
         l.began({});
         l.judge_progress();
         EXPECT_EQ(l.room(), room);

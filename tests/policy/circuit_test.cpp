@@ -41,7 +41,9 @@ attempt_result failed_with(error_class what) {
 
 class circuit_test : public ::testing::Test {
   protected:
-    circuit_cause end(attempt_result const& result, double chance = 0) { return c.ended(c.era(), result, now, chance); }
+    circuit_cause end(attempt_result const& result, double chance = 0) {
+        return c.ended({c.era()}, result, now, chance);
+    }
     circuit_cause fail() { return end(answered(500)); }
     void succeed(int times = 1) {
         for (int i = 0; i < times; ++i)
@@ -233,14 +235,14 @@ TEST_F(circuit_test, once_recovered_it_begins_with_the_first_wait_again) {
 TEST_F(circuit_test, what_began_before_a_change_of_state_changes_nothing) {
     auto const before = c.era();
     open();
-    EXPECT_EQ(c.ended(before, answered(200), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.ended({before}, answered(200), now, 0), circuit_cause::none);
     EXPECT_EQ(c.state(), circuit_state::open);
     half_open();
-    EXPECT_EQ(c.ended(before, answered(200), now, 0), circuit_cause::none);
-    EXPECT_EQ(c.ended(before, answered(500), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.ended({before}, answered(200), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.ended({before}, answered(500), now, 0), circuit_cause::none);
     EXPECT_EQ(c.state(), circuit_state::half_open);
     succeed();
-    EXPECT_EQ(c.ended(before, answered(500), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.ended({before}, answered(500), now, 0), circuit_cause::none);
     EXPECT_EQ(c.state(), circuit_state::closed);
 }
 
@@ -257,12 +259,12 @@ TEST_F(circuit_test, retry_after_opens_it_for_as_long_but_not_longer_than_the_ma
 TEST_F(circuit_test, retry_after_of_those_under_way_makes_it_wait_longer_and_never_shorter) {
     auto const before = c.era();
     end(answered(429, 3s));
-    c.ended(before, answered(429, 7s), now, 0);
+    c.ended({before}, answered(429, 7s), now, 0);
     EXPECT_EQ(c.open_until(), now + 7s);
-    c.ended(before, answered(429, 1s), now, 0);
+    c.ended({before}, answered(429, 1s), now, 0);
     EXPECT_EQ(c.open_until(), now + 7s);
     half_open();
-    c.ended(before, answered(429, 9s), now, 0);
+    c.ended({before}, answered(429, 9s), now, 0);
     EXPECT_EQ(c.state(), circuit_state::half_open);
     EXPECT_EQ(end(answered(429, 9s)), circuit_cause::probe_failed);
     EXPECT_EQ(c.open_until(), now + 9s) << "the longer one of what it asked for and its own wait";
@@ -273,6 +275,44 @@ TEST_F(circuit_test, retry_after_of_nothing_pauses_nothing) {
     how.wait_max = 0s;
     how.failures = 0;
     EXPECT_EQ(end(answered(503, 30s)), circuit_cause::none);
+}
+
+TEST_F(circuit_test, probe_by_hand_that_fails_leaves_the_next_one_and_its_pauses_as_they_were) {
+    open();
+    auto const due = c.open_until();
+    for (int i = 0; i < 3; ++i) {
+        now += 100ms;
+        ASSERT_TRUE(c.half_open_now());
+        EXPECT_EQ(c.ended({c.era(), true}, answered(503, 9s), now, 0), circuit_cause::probe_failed);
+        EXPECT_EQ(c.state(), circuit_state::open);
+        EXPECT_EQ(c.open_until(), due);
+    }
+    ASSERT_TRUE(c.half_open_now());
+    EXPECT_EQ(end(answered(503, 9s)), circuit_cause::probe_failed) << "another's turn, when it was asked for one";
+    EXPECT_EQ(c.open_until(), now + 9s) << "but that the endpoint asks for time is heeded";
+    half_open();
+    fail();
+    EXPECT_EQ(c.open_until(), now + 8s) << "the first of the schedule's own probes that failed";
+}
+
+TEST_F(circuit_test, probe_by_hand_that_succeeds_closes_it) {
+    open();
+    ASSERT_TRUE(c.half_open_now());
+    EXPECT_EQ(c.ended({c.era(), true}, answered(200), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.state(), circuit_state::closed);
+}
+
+TEST_F(circuit_test, failures_by_hand_open_nothing_and_pause_nothing) {
+    for (int i = 0; i < 50; ++i)
+        EXPECT_EQ(c.ended({c.era(), true}, answered(503, 9s), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.state(), circuit_state::closed);
+    for (int i = 0; i < 4; ++i)
+        EXPECT_EQ(fail(), circuit_cause::none) << "its row is its own";
+    auto const before = c.era();
+    fail();
+    auto const due = c.open_until();
+    EXPECT_EQ(c.ended({before, true}, answered(429, 9s), now, 0), circuit_cause::none);
+    EXPECT_EQ(c.open_until(), due);
 }
 
 TEST_F(circuit_test, new_endpoint_is_tried_with_few_at_once_and_needs_the_whole_row_to_open) {

@@ -38,6 +38,13 @@ enum class endpoint_sign : std::uint8_t {
 };
 endpoint_sign sign_of(attempt_result const& result);
 
+/// What the circuit has to know of an attempt when it ends.
+struct begun_attempt {
+    std::uint32_t era = 0; ///< in which it began
+    /// Somebody asked for it: its success counts as any other's, its failure holds nothing back that waits.
+    bool by_hand = false;
+};
+
 enum class circuit_cause : std::uint8_t { none, failures_in_a_row, failure_ratio, retry_after, probe_failed };
 std::string_view to_string(circuit_cause what);
 
@@ -49,7 +56,8 @@ std::string_view to_string(circuit_cause what);
 ///       └───── one request at once, then two, four … ─────────── the probe succeeded ─────┘
 ///
 /// Every change of state begins a new era; what began in an earlier one changes nothing any more (but for a
-/// Retry-After, which makes an open circuit wait longer).
+/// Retry-After, which makes an open circuit wait longer). What is asked for by hand can only help: a probe before its
+/// time that fails leaves the time of the next one and the pauses to come as they were.
 class circuit {
   public:
     static constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
@@ -66,9 +74,9 @@ class circuit {
     /// When it is open: until then.
     steady_time open_until() const { return open_until_; }
 
-    /// An attempt that began in `era` has ended. `chance`: uniform in [0, 1); spreads the probes of many.
+    /// An attempt has ended. `chance`: uniform in [0, 1); spreads the probes of many.
     /// Tells why it opened, if it did: `probe_failed` for one that was open before.
-    circuit_cause ended(std::uint32_t era, attempt_result const& result, steady_time now, double chance);
+    circuit_cause ended(begun_attempt const& which, attempt_result const& result, steady_time now, double chance);
     /// Open, and its time has come: half open.
     bool half_open_if_due(steady_time now);
     /// Somebody asks for an attempt: an open one does not wait for its time. False: it was not open.
@@ -81,10 +89,10 @@ class circuit {
         std::uint32_t all = 0;
         std::uint32_t failed = 0;
     };
+    circuit_cause failed(begun_attempt const& which, std::chrono::nanoseconds asked, steady_time now, double chance);
     circuit_cause judge_failure(steady_time now);
     void count(bool failed, steady_time now);
     void open(steady_time until);
-    void go_half_open();
     void close();
     void grow();
     std::chrono::nanoseconds next_wait(double chance);
@@ -100,7 +108,7 @@ class circuit {
     std::array<counts, 2> window_{}; ///< this half of the window, and the one before
     steady_time half_began_{};
     std::chrono::milliseconds wait_{}; ///< the next one
-    steady_time open_until_{};
+    steady_time open_until_{};         ///< half open before that: somebody asked
 };
 
 } // namespace klen::webhooks::policy
