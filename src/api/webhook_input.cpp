@@ -37,7 +37,7 @@ std::optional<egress::target> read_url(object_reader& in, problem_list& problems
     if (parsed->host_is_address) {
         boost::system::error_code ec;
         auto const address = boost::asio::ip::make_address(parsed->host, ec);
-        if (ec || !rules.addresses->allows(address)) {
+        if (ec || !rules.addresses->allows(address, parsed->port)) {
             problems.add("url", address_refused);
             return std::nullopt;
         }

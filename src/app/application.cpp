@@ -6,6 +6,7 @@
 #include "app/io_threads.hpp"
 #include "app/master_keys.hpp"
 #include "app/metrics.hpp"
+#include "app/own_endpoints.hpp"
 #include "app/platform_key.hpp"
 #include "app/signals.hpp"
 #include "app/webhook_errands.hpp"
@@ -218,7 +219,8 @@ void daemon::build() {
 }
 
 void daemon::build_egress() {
-    egress_ = need(egress::make_client_context(settings_.egress, settings_.delivery), exit_config);
+    auto const own = own_endpoints(settings_.server, where_.options);
+    egress_ = need(egress::make_client_context(settings_.egress, settings_.delivery, own), exit_config);
     for (std::size_t i = 0; i < shards_.size(); ++i)
         clients_.push_back(egress::make_net_client(shards_.at(i), egress_));
     errand_parts with;

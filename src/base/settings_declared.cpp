@@ -331,7 +331,8 @@ section declare_egress() {
            "Allow webhooks with plain http:// URLs. Bodies and signatures then travel readable for everybody on the "
            "way.");
     s.list("allowed_ranges", &c::allowed_ranges, cidr(), 1000,
-           "Special-use address ranges (loopback, private networks, …) that may be reached all the same.");
+           "Special-use address ranges (loopback, private networks, …) that may be reached all the same. Not at the "
+           "addresses and ports of this daemon's own listeners and its database: nothing opens those.");
     s.list("refused_ranges", &c::refused_ranges, cidr(), 1000,
            "Address ranges that may not be reached, beside the special-use ones. Stronger than allowed_ranges.");
     setting& ports = s.add("allowed_ports", &c::allowed_ports, numbers{},

@@ -164,6 +164,25 @@ result<address_guard> address_guard::create(std::vector<std::string> const& allo
     return out;
 }
 
+result<void> address_guard::refuse(std::vector<own_endpoint> const& own) {
+    for (auto const& [text, port] : own) {
+        own_range fresh;
+        fresh.port = port;
+        if (!parse_range(text, fresh.where))
+            return failure{fault::invalid_argument, "\"" + text + "\" is not a range of addresses"};
+        own_.push_back(fresh);
+    }
+    return {};
+}
+
+bool address_guard::allows(ip::address const& address, std::uint16_t port) const {
+    if (!allows(address))
+        return false;
+    auto const bytes = to_bytes16(address);
+    return std::none_of(own_.begin(), own_.end(),
+                        [&](own_range const& o) { return o.port == port && contains(o.where, bytes); });
+}
+
 bool address_guard::allows(ip::address const& address) const {
     auto const bytes = to_bytes16(address);
     auto const in = [&](std::vector<range> const& ranges) {

@@ -4,7 +4,8 @@
 
 namespace klen::webhooks::egress {
 
-result<client_context_ptr> make_client_context(egress_config const& config, delivery_config const& delivery) {
+result<client_context_ptr> make_client_context(egress_config const& config, delivery_config const& delivery,
+                                               std::vector<own_endpoint> const& own) {
     auto out = std::make_shared<client_context>();
     out->config = config;
     out->response_limits = {delivery.response_header_bytes_max, delivery.response_body_bytes_max};
@@ -20,6 +21,8 @@ result<client_context_ptr> make_client_context(egress_config const& config, deli
     auto guard = address_guard::create(config.allowed_ranges, config.refused_ranges);
     if (!guard)
         return failure{guard.error().kind, "egress.allowed_ranges or egress.refused_ranges: " + guard.error().message};
+    if (auto const refused = guard->refuse(own); !refused)
+        return refused.error();
     out->guard = std::move(*guard);
     auto tls = make_tls_context(config.ca_file);
     if (!tls)

@@ -262,8 +262,8 @@ task<destination> net_client_impl::find(post_request r) {
     }
     // One bad address condemns the name: whoever controls it could have the next lookup give only that one.
     auto const& guard = context_->guard;
-    if (out.addresses.empty() ||
-        !std::all_of(out.addresses.begin(), out.addresses.end(), [&](auto const& a) { return guard.allows(a); })) {
+    if (out.addresses.empty() || !std::all_of(out.addresses.begin(), out.addresses.end(),
+                                              [&](auto const& a) { return guard.allows(a, r.to->port); })) {
         out.addresses.clear();
         out.refusal = address_not_allowed();
     }

@@ -6,6 +6,7 @@
 #include "klen/webhooks/base/log.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <thread>
 
 namespace klen::webhooks::store {
@@ -14,6 +15,19 @@ namespace {
 
 constexpr std::int64_t oldest_version = 150000;
 constexpr milliseconds retry_every{250};
+constexpr std::uint16_t default_port = 5432;
+
+/// Of a list that commas separate; entries may be empty.
+std::vector<std::string> parts_of(std::string_view list) {
+    std::vector<std::string> out;
+    while (true) {
+        auto const comma = list.find(',');
+        out.emplace_back(list.substr(0, comma));
+        if (comma == std::string_view::npos)
+            return out;
+        list.remove_prefix(comma + 1);
+    }
+}
 
 constexpr statement ask_settings{
     "check_settings", "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),"
@@ -50,6 +64,33 @@ std::string describe(connection_options const& options) {
     auto const host = value("host", value("hostaddr", "(local socket)"));
     return "database \"" + value("dbname", value("user", "(default)")) + "\" on " + host + " port " +
            value("port", "5432") + " as user \"" + value("user", "(default)") + "\"";
+}
+
+std::vector<host_and_port> tcp_hosts(connection_options const& options) {
+    auto const parsed = parse_connection_string(options.url);
+    std::vector<host_and_port> out;
+    if (!parsed)
+        return out;
+    auto const list = [&](std::string_view key) {
+        auto const at = std::ranges::find(*parsed, key, &std::pair<std::string, std::string>::first);
+        return at == parsed->end() ? std::vector<std::string>() : parts_of(at->second);
+    };
+    // libpq: both lists are as long as each other where both are given, a single port is for all.
+    auto const hosts = list("host");
+    auto const addresses = list("hostaddr");
+    auto const ports = list("port");
+    for (std::size_t i = 0; i < std::max(hosts.size(), addresses.size()); ++i) {
+        auto const entry = [i](std::vector<std::string> const& of) { return i < of.size() ? of[i] : std::string(); };
+        auto const address = entry(addresses);
+        auto const host = address.empty() ? entry(hosts) : address;
+        if (host.empty() || host.starts_with('/') || host.starts_with('@'))
+            continue;
+        auto const port = ports.empty() ? std::string() : ports[std::min(i, ports.size() - 1)];
+        std::uint16_t number = default_port;
+        std::from_chars(port.data(), port.data() + port.size(), number);
+        out.push_back({host, number});
+    }
+    return out;
 }
 
 result<void> check_connection(connection_options const& options) {

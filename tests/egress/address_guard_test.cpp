@@ -81,6 +81,24 @@ TEST(address_guard, config_opens_ranges_and_closes_more_and_closing_wins) {
         EXPECT_FALSE(allows(g, refused)) << refused;
 }
 
+TEST(address_guard, what_is_ours_is_refused_at_its_port_in_a_range_that_is_allowed) {
+    auto guard = address_guard::create({"10.0.0.0/8", "127.0.0.0/8", "fd00::/8"}, {}).value();
+    ASSERT_TRUE(guard.refuse({{"10.1.2.3", 8080}, {"127.0.0.0/8", 9090}, {"fd00::7", 5433}}));
+    auto const allows = [&](char const* address, std::uint16_t port) {
+        return guard.allows(boost::asio::ip::make_address(address), port);
+    };
+    EXPECT_FALSE(allows("10.1.2.3", 8080));
+    EXPECT_FALSE(allows("::ffff:10.1.2.3", 8080));
+    EXPECT_TRUE(allows("10.1.2.3", 8081));
+    EXPECT_TRUE(allows("10.1.2.4", 8080));
+    EXPECT_FALSE(allows("127.9.9.9", 9090));
+    EXPECT_TRUE(allows("127.9.9.9", 9091));
+    EXPECT_FALSE(allows("fd00::7", 5433));
+    EXPECT_TRUE(allows("8.8.8.8", 8080));
+    EXPECT_FALSE(allows("192.168.0.1", 80)) << "the ranges count as ever";
+    EXPECT_FALSE(guard.refuse({{"localhost", 1}}));
+}
+
 TEST(address_guard, an_ipv6_range_means_no_ipv4_address) {
     auto const g = guard({"::/0"});
     EXPECT_TRUE(allows(g, "::1"));

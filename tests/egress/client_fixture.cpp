@@ -35,7 +35,7 @@ client_test::~client_test() {
 
 net_client& client_test::client() {
     if (!client_)
-        client_ = make_net_client(io.get_executor(), make_client_context(config, delivery).value());
+        client_ = make_net_client(io.get_executor(), make_client_context(config, delivery, ours).value());
     return *client_;
 }
 

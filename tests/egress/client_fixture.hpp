@@ -58,6 +58,7 @@ class client_test : public ::testing::Test {
     asio::io_context io;
     egress_config config;
     delivery_config delivery;
+    std::vector<own_endpoint> ours; ///< of ours, that no request may reach
 
   private:
     std::unique_ptr<net_client> client_;

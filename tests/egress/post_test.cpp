@@ -6,6 +6,14 @@ namespace {
 
 class posting : public client_test {};
 
+TEST_F(posting, never_reaches_what_is_ours_though_its_range_is_allowed) {
+    scripted_receiver receiver(script().answer(200).again());
+    ours = {{"127.0.0.1", receiver.port()}};
+    auto const r = post(receiver.url());
+    EXPECT_EQ(r.error, error_class::address_not_allowed);
+    EXPECT_EQ(receiver.connections(), 0);
+}
+
 TEST_F(posting, the_request_is_written_as_the_contract_says) {
     scripted_receiver receiver(script().answer(200, "thanks", "X-Answer: 1\r\n"));
     auto const r = post(receiver.url("/hook?x=%20y&z"));

@@ -146,6 +146,21 @@ TEST(connection, a_url_keeps_its_options_and_gets_ours) {
     EXPECT_NE(text.find("tcp_user_timeout='8000'"), std::string::npos);
 }
 
+TEST(connection, tells_where_the_database_is_dialled) {
+    auto const hosts = [](std::string const& url) {
+        std::string out;
+        for (auto const& [host, port] : tcp_hosts({.url = url}))
+            out += host + "=" + std::to_string(port) + " ";
+        return out;
+    };
+    EXPECT_EQ(hosts("postgresql://u:p@db.example/d"), "db.example=5432 ");
+    EXPECT_EQ(hosts("postgresql://a:5433,b:5434/d"), "a=5433 b=5434 ");
+    EXPECT_EQ(hosts("host=a,b hostaddr=10.0.0.1, port=6000"), "10.0.0.1=6000 b=6000 ");
+    EXPECT_EQ(hosts("hostaddr=10.0.0.1"), "10.0.0.1=5432 ");
+    EXPECT_EQ(hosts("host=/run/postgresql,@abstract port=5432"), "");
+    EXPECT_EQ(hosts("no url at all"), "");
+}
+
 TEST(connection, waiting_for_the_database_ends) {
     test_database db(test_database::kind::empty);
     EXPECT_TRUE(check_connection(db.options()));

@@ -65,8 +65,10 @@ class net_client : public http_client {
 /// Process-wide parts that all clients share: TLS context and guard (immutable after creation).
 class client_context;
 using client_context_ptr = std::shared_ptr<client_context const>;
-/// Fails when the CA file cannot be read or a range or server address is wrong.
-result<client_context_ptr> make_client_context(egress_config const& config, delivery_config const& delivery);
+/// `own`: what no request may reach, whatever the configuration allows. Fails when the CA file cannot be read or a
+/// range or server address is wrong.
+result<client_context_ptr> make_client_context(egress_config const& config, delivery_config const& delivery,
+                                               std::vector<own_endpoint> const& own = {});
 address_guard const& guard_of(client_context const& context);
 url_policy url_policy_of(client_context const& context);
 

@@ -3,7 +3,9 @@
 #include "klen/webhooks/base/config.hpp"
 #include "klen/webhooks/base/result.hpp"
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace klen::webhooks::store {
 
@@ -19,6 +21,13 @@ connection_options connection_options_of(database_config const& config, std::str
 
 /// Host, port, database and user, for logs and errors; never the password.
 std::string describe(connection_options const& options);
+
+/// Where the database is dialled over TCP: host, as given (a name or an address), and port. None for unix sockets.
+struct host_and_port {
+    std::string host;
+    std::uint16_t port = 0;
+};
+std::vector<host_and_port> tcp_hosts(connection_options const& options);
 
 /// Connects, asks `SELECT 1`, checks the version (15 or later) and the durability settings (`fsync`,
 /// `full_page_writes`, `synchronous_commit`: a warning in the log when one is unsafe).
