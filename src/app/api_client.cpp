@@ -7,6 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -14,6 +15,8 @@
 #include <boost/url/encode.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
+
+#include <sstream>
 
 namespace klen::webhooks::app {
 
@@ -25,6 +28,7 @@ namespace ssl = asio::ssl;
 using tcp = asio::ip::tcp;
 
 constexpr std::uint64_t answer_bytes_max = 64U << 20;
+constexpr std::size_t read_step_bytes = 64U << 10;
 
 using request = http::request<http::string_body>;
 struct exchanged {
@@ -54,18 +58,38 @@ task<exchanged> connect(beast::tcp_stream& stream, place where, steady_time dead
     co_return out;
 }
 
+std::string text_of(request const& asked) {
+    std::ostringstream out;
+    out << asked;
+    return std::move(out).str();
+}
+
+/// Beast's own asynchronous reading and writing would be instantiated for each kind of stream: most of this file's
+/// compile time, and there is one message each way.
 template <class Stream>
 task<exchanged> talk_over(Stream& stream, request const& asked) {
     exchanged out;
     out.doing = "send the request";
-    co_await http::async_write(stream, asked, asio::redirect_error(use_task, out.error));
+    auto const text = text_of(asked);
+    co_await asio::async_write(stream, asio::buffer(text), asio::redirect_error(use_task, out.error));
     if (out.error)
         co_return out;
     out.doing = "read the answer";
     beast::flat_buffer buffer;
     http::response_parser<http::string_body> parser;
+    parser.eager(true);
     parser.body_limit(answer_bytes_max);
-    co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_task, out.error));
+    while (!out.error && !parser.is_done()) {
+        auto const space = buffer.prepare(read_step_bytes);
+        auto const n = co_await stream.async_read_some(space, asio::redirect_error(use_task, out.error));
+        buffer.commit(n);
+        if (out.error == asio::error::eof && parser.got_some())
+            parser.put_eof(out.error);
+        else if (!out.error)
+            buffer.consume(parser.put(buffer.data(), out.error));
+        if (out.error == http::error::need_more)
+            out.error = {};
+    }
     if (out.error)
         co_return out;
     auto& got = parser.get();

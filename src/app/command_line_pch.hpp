@@ -1,0 +1,4 @@
+#pragma once
+#include <CLI/CLI.hpp>
+
+#include "third_party/pch.hpp"
