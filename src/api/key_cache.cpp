@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -59,10 +60,11 @@ class call_bucket {
 /// When a key was last used and nobody has taken note of it yet; to the second, which spares most calls the write.
 class last_use {
   public:
-    void note(wall_time now) {
+    /// True: the first use since the last `take`.
+    bool note(wall_time now) {
         auto const second = std::chrono::floor<seconds>(now).time_since_epoch().count();
-        if (at_.load(std::memory_order_relaxed) != second)
-            at_.store(second, std::memory_order_relaxed);
+        return at_.load(std::memory_order_relaxed) != second &&
+               at_.exchange(second, std::memory_order_relaxed) == never;
     }
     std::optional<wall_time> take() {
         if (auto const second = at_.exchange(never, std::memory_order_relaxed); second != never)
@@ -95,15 +97,23 @@ struct key_cache::impl {
         std::uint32_t account_per_second = 0; ///< by this key
         bool revoked = false;                 ///< for good: an older row that comes late does not bring it back
     };
+    struct revocation {
+        steady_time at;
+        api_key_id id;
+    };
 
-    impl(key_limits l, clock const& t) : limits(l), time(t) {}
+    impl(key_limits l, clock const& t, milliseconds kept) : limits(l), time(t), revoked_kept(kept) {}
 
     key_limits const limits;
     clock const& time;
+    milliseconds const revoked_kept;
     mutable std::shared_mutex mutex;
     std::unordered_map<api_key_id, entry> keys;
     std::unordered_multimap<std::uint64_t, entry const*> by_hash; ///< those that are not revoked
     std::unordered_map<std::string, call_bucket> accounts;        ///< changed by calls as well
+    std::deque<revocation> revoked;                               ///< the oldest first
+    std::mutex used_mutex;
+    std::vector<api_key_id> used; ///< since the last `take_uses`
 
     std::uint32_t limit_of(store::api_key_row const& row) const {
         if (row.max_requests_per_second && *row.max_requests_per_second > 0)
@@ -142,8 +152,26 @@ struct key_cache::impl {
         known.per_second = limit_of(row);
         count_for_account(known, row);
         known.revoked = row.revoked;
-        if (!known.revoked)
+        if (known.revoked)
+            revoked.push_back({time.steady(), row.id});
+        else
             by_hash.emplace(first_bytes(known.hash), &known);
+    }
+
+    /// Making and revoking keys is free, so what is revoked may not stay.
+    void drop_revoked() {
+        auto const now = time.steady();
+        while (!revoked.empty() && now - revoked.front().at >= revoked_kept) {
+            keys.erase(revoked.front().id);
+            revoked.pop_front();
+        }
+    }
+
+    void note_use(entry const& known) {
+        if (!known.counts->used.note(time.wall()))
+            return;
+        std::lock_guard lock(used_mutex);
+        used.push_back(known.id);
     }
 
     /// Counts a call, or says in `who` how long to wait for one.
@@ -168,13 +196,20 @@ struct key_cache::impl {
     }
 };
 
-key_cache::key_cache(key_limits limits, clock const& time) : impl_(std::make_unique<impl>(limits, time)) {}
+key_cache::key_cache(key_limits limits, clock const& time, milliseconds revoked_kept)
+    : impl_(std::make_unique<impl>(limits, time, revoked_kept)) {}
 key_cache::~key_cache() = default;
 
 void key_cache::apply(std::vector<store::api_key_row> const& changed) {
     std::unique_lock lock(impl_->mutex);
+    impl_->drop_revoked();
     for (auto const& row : changed)
         impl_->apply(row);
+}
+
+std::size_t key_cache::size() const {
+    std::shared_lock lock(impl_->mutex);
+    return impl_->keys.size();
 }
 
 std::optional<caller> key_cache::find(std::string_view key) const {
@@ -185,7 +220,7 @@ std::optional<caller> key_cache::find(std::string_view key) const {
     auto const* known = impl_->find(*hash);
     if (known == nullptr)
         return std::nullopt;
-    known->counts->used.note(impl_->time.wall());
+    impl_->note_use(*known);
     caller who = known->who;
     impl_->count(*known, who);
     return who;
@@ -194,9 +229,15 @@ std::optional<caller> key_cache::find(std::string_view key) const {
 std::vector<std::pair<api_key_id, wall_time>> key_cache::take_uses() {
     std::vector<std::pair<api_key_id, wall_time>> out;
     std::shared_lock lock(impl_->mutex);
-    for (auto const& [id, known] : impl_->keys)
-        if (auto const at = known.counts->used.take())
-            out.emplace_back(id, *at);
+    std::vector<api_key_id> used;
+    {
+        std::lock_guard list(impl_->used_mutex);
+        used.swap(impl_->used);
+    }
+    for (auto const& id : used)
+        if (auto const known = impl_->keys.find(id); known != impl_->keys.end())
+            if (auto const at = known->second.counts->used.take())
+                out.emplace_back(id, *at);
     return out;
 }
 

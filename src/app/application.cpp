@@ -107,6 +107,9 @@ void raise_file_limit() {
     }
 }
 
+/// How long, besides its statement, a row of a key may be under way to the cache.
+constexpr milliseconds key_row_margin = std::chrono::minutes(1);
+
 std::string instance_name() {
     std::array<char, 256> host{};
     if (gethostname(host.data(), host.size() - 1) != 0)
@@ -143,7 +146,8 @@ class daemon {
           coordinator_("coordinator", 1), catalogue_(settings.intake.extra_event_types),
           keys_(api::key_limits{settings.server.account_key_requests_per_second_max,
                                 settings.server.platform_key_requests_per_second_max,
-                                settings.server.account_requests_per_second_max}) {}
+                                settings.server.account_requests_per_second_max},
+                system_clock(), settings.database.statement_timeout + key_row_margin) {}
     ~daemon() { drain(); }
 
     void open_database();

@@ -26,16 +26,17 @@ result<changes> read_changes(session& on, std::string const& cursor) {
         return now.error();
     changes out;
     out.cursor = now->text(0, 0);
-    auto keys = cursor.empty() ? read_all_keys(on) : keys_changed_since(on, cursor);
+    if (!cursor.empty()) {
+        auto webhooks = webhooks_changed_since(on, cursor);
+        if (!webhooks)
+            return webhooks.error();
+        out.webhooks = std::move(*webhooks);
+    }
+    // Last: whoever applies them remembers revoked keys only for so long, and a row must not be older than that.
+    auto keys = cursor.empty() ? read_valid_keys(on) : keys_changed_since(on, cursor);
     if (!keys)
         return keys.error();
     out.api_keys = std::move(*keys);
-    if (cursor.empty())
-        return out;
-    auto webhooks = webhooks_changed_since(on, cursor);
-    if (!webhooks)
-        return webhooks.error();
-    out.webhooks = std::move(*webhooks);
     return out;
 }
 

@@ -39,6 +39,8 @@ constexpr statement add_key{
 constexpr statement key_is_there{"api_key_is_there", "SELECT FROM api_keys WHERE api_key_id = $1::uuid"};
 
 constexpr statement list_keys{"list_api_keys", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys k ORDER BY k.api_key_id"};
+constexpr statement list_valid{"list_valid_api_keys", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys k"
+                                                      " WHERE k.revoked_at IS NULL ORDER BY k.api_key_id"};
 constexpr paged_statements of_account{
     {"count_api_keys_of", "SELECT count(*) FROM api_keys k WHERE k.account_id = $1::text"},
     {"page_of_api_keys_of", "SELECT " KLEN_KEY_COLUMNS " FROM api_keys k WHERE k.account_id = $1::text"
@@ -148,6 +150,8 @@ result<api_key_row> insert_key(session& on, api_key_row const& key, std::uint32_
 }
 
 result<std::vector<api_key_row>> read_all_keys(session& on) { return keys_of(on.run(list_keys)); }
+
+result<std::vector<api_key_row>> read_valid_keys(session& on) { return keys_of(on.run(list_valid)); }
 
 result<page_of<api_key_row>> find_keys(session& on, key_scope const& scope, page_request page) {
     if (!scope)

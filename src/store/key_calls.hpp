@@ -9,6 +9,7 @@ namespace klen::webhooks::store {
 
 result<api_key_row> insert_key(session& on, api_key_row const& key, std::uint32_t per_account_max);
 result<std::vector<api_key_row>> read_all_keys(session& on);
+result<std::vector<api_key_row>> read_valid_keys(session& on); ///< those that are not revoked
 result<page_of<api_key_row>> find_keys(session& on, key_scope const& scope, page_request page);
 result<api_key_row> read_key(session& on, key_scope const& scope, api_key_id id);
 result<api_key_row> revoke_key(session& on, key_scope const& scope, api_key_id id);

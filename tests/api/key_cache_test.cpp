@@ -71,6 +71,37 @@ TEST(key_cache, an_older_row_does_not_bring_a_revoked_key_back) {
     EXPECT_FALSE(cache.find(key.text));
 }
 
+TEST_F(key_limit, revoked_keys_are_forgotten_when_no_older_row_can_come_any_more) {
+    key_cache cache({}, time, seconds(90));
+    auto const before = row_of(key, "acct");
+    cache.apply({before});
+    for (int i = 0; i < 1000; ++i) {
+        auto made = row_of(key, "acct");
+        made.hash[0] = static_cast<std::uint8_t>(~made.hash[0]);
+        cache.apply({made});
+        made.revoked = true;
+        cache.apply({made});
+    }
+    EXPECT_EQ(cache.size(), 1001U);
+    auto after = before;
+    after.revoked = true;
+    time.at += seconds(60);
+    cache.apply({after});
+    time.at += seconds(30);
+    cache.apply({});
+    EXPECT_EQ(cache.size(), 1U);
+    cache.apply({before});
+    EXPECT_FALSE(cache.find(key.text)) << "an older row";
+    time.at += seconds(60);
+    cache.apply({after}); // looks overlap
+    EXPECT_LE(cache.size(), 1U);
+    cache.apply({before});
+    EXPECT_FALSE(cache.find(key.text));
+    time.at += seconds(90);
+    cache.apply({});
+    EXPECT_EQ(cache.size(), 0U);
+}
+
 TEST(key_cache, a_change_replaces_what_was_known) {
     key_cache cache;
     auto const key = signing::api_key::generate();

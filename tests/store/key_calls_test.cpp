@@ -55,6 +55,16 @@ TEST_F(key_calls, a_key_comes_back_as_it_was_given) {
     EXPECT_EQ(run(api->list_api_keys()).value().size(), 2U);
 }
 
+TEST_F(key_calls, a_start_reads_no_revoked_keys_and_a_later_look_does) {
+    auto const valid = make("a", 1);
+    auto const revoked = make("a", 2);
+    ASSERT_TRUE(run(api->revoke_api_key(everything, revoked.id)));
+    auto const start = run(api->changes_since("")).value();
+    ASSERT_EQ(start.api_keys.size(), 1U);
+    EXPECT_EQ(start.api_keys.front().id, valid.id);
+    EXPECT_EQ(run(api->changes_since(start.cursor)).value().api_keys.size(), 2U);
+}
+
 TEST_F(key_calls, creating_again_replaces_a_key_that_nobody_has_seen) {
     auto const first = make("a", 1);
     age_changes();

@@ -61,9 +61,14 @@ struct key_limits {
 /// second's calls) and remembers when a key was last used. A call that is refused counts for nobody. Thread-safe.
 class key_cache : public authenticator {
   public:
-    explicit key_cache(key_limits limits = {}, clock const& time = system_clock());
+    /// `revoked_kept`: how long a revoked key is remembered, so that no older row brings it back; longer than a row may
+    /// be under way from its query to `apply`.
+    explicit key_cache(key_limits limits = {}, clock const& time = system_clock(),
+                       milliseconds revoked_kept = std::chrono::minutes(2));
     ~key_cache() override;
     void apply(std::vector<store::api_key_row> const& changed);
+    /// Keys in memory, those that are remembered as revoked too.
+    std::size_t size() const;
     std::optional<caller> find(std::string_view key) const override;
     /// Which keys were used since the last call, and when last: for `note_key_use`.
     std::vector<std::pair<api_key_id, wall_time>> take_uses();

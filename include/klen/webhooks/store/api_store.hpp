@@ -162,7 +162,7 @@ class api_store {
 
     // --- the daemon ---
 
-    /// `cursor` empty: everything that exists (api keys only; webhooks are loaded on demand).
+    /// `cursor` empty: everything that is valid (api keys only; webhooks are loaded on demand).
     virtual task<result<changes>> changes_since(std::string cursor) = 0;
 
     /// Answers within a second or fails: for /readyz.
