@@ -81,7 +81,7 @@ int serve_intake(std::uint16_t port, std::string const& key_file) {
     kw::api::key_cache keys;
     keys.apply({platform_key(key)});
     null_writer writer;
-    kw::intake::event_catalogue const catalogue({});
+    kw::intake::event_catalogue catalogue({});
     kw::intake::intake events(settings.intake, writer, catalogue);
     kw::app::io_threads threads("io", std::max(1U, std::thread::hardware_concurrency()));
     kw::api::services with;

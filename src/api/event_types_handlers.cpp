@@ -170,6 +170,7 @@ task<response> made_before(services const* with, store::event_type_row wanted) {
     auto const& there = std::get<known_type>(found);
     if (there.row.built_in || there.row.description != wanted.description || there.row.sample != wanted.sample)
         co_return error_response(409, "conflict", "event_type: exists already");
+    with->catalogue->note_change(wanted.event_type, true);
     co_return type_response(201, there);
 }
 
@@ -189,7 +190,7 @@ task<response> create_event_type(services const* with, request what, caller) {
         co_return co_await made_before(with, std::move(row));
     if (!stored)
         co_return type_refusal(stored.error(), "event_type: exists already");
-    with->catalogue_changed();
+    with->catalogue->note_change(stored->event_type, true);
     co_return type_response(201, {*stored});
 }
 
@@ -212,7 +213,7 @@ task<response> change_event_type(services const* with, request what, caller) {
         co_await with->store->change_event_type(event_type, std::move(input.description), std::move(input.sample));
     if (!now)
         co_return not_stored(*with, event_type, now.error());
-    with->catalogue_changed();
+    with->catalogue->note_change(event_type, true); // made by another daemon, perhaps
     co_return type_response(200, {*now});
 }
 
@@ -223,7 +224,7 @@ task<response> delete_event_type(services const* with, request what, caller) {
     auto const done = co_await with->store->delete_event_type(event_type);
     if (!done)
         co_return not_stored(*with, event_type, done.error());
-    with->catalogue_changed();
+    with->catalogue->note_change(event_type, false);
     json_writer out;
     out.begin_object()
         .member("event_type", event_type)

@@ -286,7 +286,6 @@ api::services daemon::services() {
     with.deliveries_parked = [this](webhook_id id) { dispatcher_->attempt_asked(id); };
     with.circuit_of = [this](webhook_id id) { return dispatcher_->circuit_of(id); };
     with.job_begun = [this] { background_->job_begun(); };
-    with.catalogue_changed = [this] { background_->catalogue_changed(); };
     with.key_changed = [this](store::api_key_row key) { keys_.apply({std::move(key)}); };
     with.judge_address = [this](std::string account_id, egress::target to) {
         return errands_->judge_address(std::move(account_id), std::move(to));

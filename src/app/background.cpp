@@ -75,10 +75,6 @@ void background::job_begun() {
     asio::post(ex_, [this] { ask_for(jobs_); });
 }
 
-void background::catalogue_changed() {
-    asio::post(ex_, [this] { ask_for(catalogue_); });
-}
-
 background_stats background::stats() const {
     return {job_steps_.load(std::memory_order_relaxed), job_under_way_.load(std::memory_order_relaxed),
             outbox_.published(), outbox_.waiting()};
@@ -135,13 +131,14 @@ task<result<void>> background::watch() {
 }
 
 task<result<void>> background::read_catalogue() {
+    auto const as_of = parts_.catalogue->change_count();
     auto const types = co_await parts_.store->event_types();
     if (types.has_error())
         co_return types.error();
     std::vector<std::string> names;
     for (auto const& type : *types)
         names.push_back(type.event_type);
-    parts_.catalogue->replace(std::move(names));
+    parts_.catalogue->replace(std::move(names), as_of);
     co_return result<void>{};
 }
 

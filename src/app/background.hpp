@@ -68,8 +68,6 @@ class background {
 
     /// A job waits for its first step. Thread-safe.
     void job_begun();
-    /// An event type was made, changed or removed. Thread-safe.
-    void catalogue_changed();
     background_stats stats() const; ///< thread-safe
 
   private:

@@ -41,7 +41,6 @@ class management_fixture : public ::testing::Test {
         with.webhook_changed = [this](webhook_id id) { note(changed, id.text()); };
         with.deliveries_parked = [this](webhook_id id) { note(parked, id.text()); };
         with.job_begun = [this] { note(jobs_begun, "job"); };
-        with.catalogue_changed = [this] { note(catalogue_changes, "catalogue"); };
         with.key_changed = [this](store::api_key_row const& row) { keys->apply({row}); };
         with.draining = [] { return false; };
         with.alive = [] { return true; };
@@ -155,7 +154,7 @@ class management_fixture : public ::testing::Test {
     signing::sealer seals = signing::sealer::create(signing::generate_master_key(), "k1").value();
     std::unique_ptr<api::key_cache> keys = std::make_unique<api::key_cache>();
     api::services with;
-    std::vector<std::string> changed, parked, jobs_begun, catalogue_changes;
+    std::vector<std::string> changed, parked, jobs_begun;
 
   private:
     /// Takes no delivery: they stay in the database.

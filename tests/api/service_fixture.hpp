@@ -32,7 +32,6 @@ class service_fixture : public testing::Test {
         with.webhook_changed = [this](webhook_id id) { changed.push_back(id); };
         with.deliveries_parked = [](webhook_id) {};
         with.job_begun = [] {};
-        with.catalogue_changed = [] {};
         with.key_changed = [](store::api_key_row const&) {};
         with.draining = [this] { return draining; };
         with.alive = [this] { return alive; };

@@ -26,6 +26,24 @@ TEST(event_catalogue, the_database_replaces_the_built_in_types_but_not_the_extra
     EXPECT_FALSE(catalogue.knows("call.started"));
 }
 
+TEST(event_catalogue, a_change_is_known_at_once_and_an_older_reading_does_not_undo_it) {
+    event_catalogue catalogue({"fax.arrived"});
+    catalogue.replace({"call.ended", "sms.sent"});
+    catalogue.note_change("fax.sent", true);
+    auto const as_of = catalogue.change_count();
+    catalogue.note_change("order.paid", true);
+    catalogue.note_change("sms.sent", false);
+    catalogue.note_change("fax.arrived", false); // the configuration's stay
+    EXPECT_THAT(catalogue.names(), ElementsAre("call.ended", "fax.arrived", "fax.sent", "order.paid"));
+    catalogue.replace({"call.ended", "sms.sent"}, as_of); // somebody else removed fax.sent since
+    EXPECT_THAT(catalogue.names(), ElementsAre("call.ended", "fax.arrived", "order.paid"));
+    catalogue.replace({"call.ended", "sms.sent"}, as_of);
+    EXPECT_THAT(catalogue.names(), ElementsAre("call.ended", "fax.arrived", "order.paid"));
+    catalogue.replace({"call.ended", "sms.sent"}, catalogue.change_count());
+    EXPECT_THAT(catalogue.names(), ElementsAre("call.ended", "fax.arrived", "sms.sent"));
+    EXPECT_EQ(catalogue.change_count(), 4U);
+}
+
 TEST(event_catalogue, a_pattern_is_known_when_a_known_type_matches_it) {
     event_catalogue catalogue({});
     catalogue.replace({"call.leg.ended"});

@@ -20,7 +20,7 @@ namespace klen::webhooks::api {
 struct services {
     config const* settings = nullptr;
     intake::intake* events = nullptr;
-    intake::event_catalogue const* catalogue = nullptr;
+    intake::event_catalogue* catalogue = nullptr;
     store::api_store* store = nullptr;
     store::history_store* history = nullptr;
     signing::sealer const* seals = nullptr;
@@ -29,7 +29,6 @@ struct services {
     std::function<void(webhook_id)> deliveries_parked; ///< to the dispatcher: an attempt by hand waits for its lane
     std::function<dispatch::circuit_status(webhook_id)> circuit_of; ///< at this daemon; may be empty: closed
     std::function<void()> job_begun;                                ///< a webhook_job waits for its first step
-    std::function<void()> catalogue_changed;                        ///< read it again
     std::function<void(store::api_key_row)> key_changed;
     /// Where a URL leads now, asked of the name servers for that account: nothing when that is allowed or cannot be
     /// told, else the sentence that an attempt would be refused with. Resumes on the caller's executor, within a few

@@ -43,7 +43,8 @@ bool is_account_id(std::string_view text);
 inline constexpr std::string_view account_id_rule = "must be 1 to 128 characters of A-Z a-z 0-9 . _ : -";
 
 /// The catalogue as intake sees it: the built-in and operational types until the first `replace`, then what the
-/// database says; the configuration's extra types always. Replaced as a whole when it changes. Thread-safe.
+/// database says; the configuration's extra types always. Replaced as a whole when it is read again; a change that is
+/// made here is noted at once. Thread-safe.
 class event_catalogue {
   public:
     explicit event_catalogue(std::vector<std::string> extra);
@@ -53,6 +54,12 @@ class event_catalogue {
     /// Sorted.
     std::vector<std::string> names() const;
     void replace(std::vector<std::string> from_database);
+    /// The same with what was read after `change_count` gave `as_of`: changes that were noted since then may not be in
+    /// it, and stay.
+    void replace(std::vector<std::string> from_database, std::uint64_t as_of);
+    /// A type was made in the database, or removed.
+    void note_change(std::string event_type, bool exists);
+    std::uint64_t change_count() const;
 
   private:
     struct impl;
