@@ -506,7 +506,7 @@ task<bool> connection::respond(response what) {
     bool const bodiless = now_.what.verb == method::head || what.status == 204;
     std::array<asio::const_buffer, 2> const out = {asio::buffer(head_out_),
                                                    asio::buffer(what.body.data(), bodiless ? 0 : what.body.size())};
-    record(what.status);
+    record(what);
     expired_ = false;
     set_deadline(worker_->common().config.body_timeout);
     error_code ec;
@@ -535,10 +535,31 @@ task<void> connection::end() {
     stream_.close();
 }
 
+/// Does the answer get a line of level info?
+bool connection::wants_line(int status) const {
+    switch (worker_->common().lines) {
+    case request_lines::none:
+        return false;
+    case request_lines::failures:
+        return status >= 400;
+    case request_lines::most:
+        return status >= 400 || now_.where.handler == nullptr || !now_.where.handler->frequent;
+    case request_lines::all:
+        break;
+    }
+    return true;
+}
+
 /// Metrics and the access log. Never a body, a key or a query.
-void connection::record(int status) {
+void connection::record(response const& what) {
+    int const status = what.status;
     worker_->count(status);
-    auto level = log::level::debug;
+    if (!what.cause.empty())
+        log::error("a call failed", {{"request_id", now_.request_id},
+                                     {"http.route", now_.where.pattern},
+                                     {"account_id", now_.account_id},
+                                     {"error.message", what.cause}});
+    auto level = wants_line(status) ? log::level::info : log::level::debug;
     if (status == 503)
         level = worker_->common().unavailable_lines.allow().write ? log::level::warn : level;
     else if (status >= 500)

@@ -99,7 +99,8 @@ class connection : public std::enable_shared_from_this<connection> {
     task<response> call_handler();
     task<bool> respond(response what);
     task<void> linger();
-    void record(int status);
+    void record(response const& what);
+    bool wants_line(int status) const;
     void set_deadline(milliseconds from_now);
 
     client_stream stream_;

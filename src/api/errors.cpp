@@ -1,6 +1,5 @@
 #include "errors.hpp"
 
-#include "klen/webhooks/base/log.hpp"
 #include "klen/webhooks/event/json_body.hpp"
 
 namespace klen::webhooks::api {
@@ -60,8 +59,10 @@ response rate_limit_exceeded(std::string_view message) {
     return with_header(error_response(429, "rate_limit_exceeded", message), "Retry-After", retry_soon);
 }
 
-response server_error() {
-    return error_response(500, "server_error", "an error on our side; the request id finds it in the log");
+response server_error(std::string cause) {
+    auto out = error_response(500, "server_error", "an error on our side; the request id finds it in the log");
+    out.cause = std::move(cause);
+    return out;
 }
 
 response unavailable(std::string_view message) {
@@ -90,8 +91,7 @@ response failure_response(failure const& f) {
     default:
         break;
     }
-    log::error("the store failed", {{"fault", to_string(f.kind)}, {"error.message", f.message}});
-    return server_error();
+    return server_error("the store failed (" + std::string(to_string(f.kind)) + "): " + f.message);
 }
 
 response failure_response(failure const& f, std::string_view no_such_thing) {

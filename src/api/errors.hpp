@@ -17,8 +17,9 @@ response method_not_allowed(std::string_view allow, std::string_view hint = {});
 response payload_too_large(std::string_view message);                            ///< 413
 response unsupported_media_type(std::string_view message);                       ///< 415
 response rate_limit_exceeded(std::string_view message);                          ///< 429
-response server_error();                                                         ///< 500
-response unavailable(std::string_view message);                                  ///< 503
+/// 500. `cause`: for the log.
+response server_error(std::string cause = {});
+response unavailable(std::string_view message); ///< 503
 
 /// What the store could not do. Its message is shown only where it was made for the caller.
 response failure_response(failure const& f);

@@ -31,7 +31,7 @@ response refusal_response(intake::refusal const& no) {
     case refusal_kind::failed:
         break;
     }
-    return server_error();
+    return server_error("an event could not be stored: " + no.cause);
 }
 
 /// The hot path: appended by hand.
@@ -69,6 +69,8 @@ response batch_response(std::vector<intake::publish_answer> const& answers) {
             out.status = item.status;
             out.headers = std::move(item.headers);
         }
+        if (out.cause.empty())
+            out.cause = std::move(item.cause);
     }
     out.body += "]}";
     if (any_accepted) {
@@ -199,7 +201,7 @@ task<response> list_deliveries_of_event(services const* with, request what, call
 } // namespace
 
 void add_event_routes(std::vector<route>& out, services_ptr const& with) {
-    out.push_back(make_route(with, method::post, "/api/v1/events", "publish", publish_events));
+    out.push_back(make_route(with, method::post, "/api/v1/events", "publish", publish_events, {.frequent = true}));
     out.push_back(make_route(with, method::get, "/api/v1/events", "read", list_events,
                              {.query = {"cursor", "limit", "page", "event_type", "since", "until"}}));
     out.push_back(make_route(with, method::get, "/api/v1/events/{id}", "read", show_event));

@@ -65,8 +65,7 @@ response replay(services const& with, store::idempotent_answer const& first, std
         signing::wipe(*text);
         return out;
     }
-    log::error("a kept answer cannot be opened", {{"error.message", text.error().message}});
-    return server_error();
+    return server_error("a kept answer cannot be opened: " + text.error().message);
 }
 
 response not_begun(failure const& why) {

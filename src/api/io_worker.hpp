@@ -20,12 +20,13 @@ class connection;
 
 /// What all connections of one server share.
 struct serving {
-    serving(server_config c, std::vector<route> r, authenticator const& k)
-        : config(std::move(c)), routes(std::move(r)), keys(k), bodies(config.bodies_bytes_max) {}
+    serving(server_config c, std::vector<route> r, authenticator const& k, request_lines l)
+        : config(std::move(c)), routes(std::move(r)), keys(k), lines(l), bodies(config.bodies_bytes_max) {}
 
     server_config const config;
     router const routes;
     authenticator const& keys;
+    request_lines const lines;
     body_budget bodies;
     std::atomic<std::uint32_t> open_connections{0};
     log::throttle unavailable_lines{seconds(1)};

@@ -65,7 +65,8 @@ task<response> metrics(services const* with, request, caller) {
 std::vector<route> operations_routes(services const& with) {
     auto const shared = std::make_shared<services const>(with);
     std::vector<route> out;
-    call_rules const lenient{.for_account = false, .any_query = true}; // probes come with what they like
+    call_rules const lenient{
+        .for_account = false, .any_query = true, .frequent = true}; // probes come with what they like
     for (char const* path : {"/livez", "/healthz"})
         out.push_back(make_route(shared, method::get, path, "", live, lenient));
     out.push_back(make_route(shared, method::get, "/readyz", "", ready, lenient));

@@ -21,6 +21,7 @@ route make_route(services_ptr const& with, method verb, std::string path, std::s
     out.platform_only = rules.platform_only;
     out.creates = rules.creates;
     out.refuses = rules.refuses;
+    out.frequent = rules.frequent;
     if (rules.for_account)
         rules.query.emplace_back("account_id");
     out.handle = [with, handler, rules = std::move(rules)](request what, caller who) {

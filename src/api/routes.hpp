@@ -20,8 +20,9 @@ struct call_rules {
     bool for_account = true;                  ///< takes ?account_id=
     bool any_query = false;                   ///< overlooks parameters that it does not know; otherwise they are a 400
     bool platform_only = false;
-    bool creates = false; ///< heeds Idempotency-Key
-    bool refuses = false; ///< only says why not
+    bool creates = false;  ///< heeds Idempotency-Key
+    bool refuses = false;  ///< only says why not
+    bool frequent = false; ///< there are many, and those that go well are of little interest
 };
 
 /// A route whose handler is called after the rules were applied.

@@ -235,7 +235,7 @@ std::optional<std::string_view> request::query_value(std::string_view name) cons
 
 result<std::unique_ptr<server>> server::create(std::vector<asio::io_context*> contexts, server_config config,
                                                std::string address, std::uint16_t port, std::vector<route> routes,
-                                               authenticator const& keys) {
+                                               authenticator const& keys, request_lines lines) {
     tls_context_ptr tls;
     if (!config.tls_certificate_file.empty()) {
         auto made = make_tls_context(config.tls_certificate_file, config.tls_key_file);
@@ -246,7 +246,7 @@ result<std::unique_ptr<server>> server::create(std::vector<asio::io_context*> co
     auto acceptor = listen(*contexts.front(), address, port);
     if (!acceptor)
         return acceptor.error();
-    auto common = std::make_shared<serving>(std::move(config), std::move(routes), keys);
+    auto common = std::make_shared<serving>(std::move(config), std::move(routes), keys, lines);
     common->set_tls(std::move(tls));
     auto core = std::make_shared<server_core>(contexts, std::move(common), std::move(*acceptor));
     return std::make_unique<http_server>(std::move(core));

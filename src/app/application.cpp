@@ -307,10 +307,11 @@ void daemon::build_api() {
     if (server.operations_address.empty())
         routes.insert(routes.end(), operations.begin(), operations.end());
     else
-        operations_ = need(api::server::create(shards_.contexts(), operations_config(server), server.operations_address,
-                                               server.operations_port, std::move(operations), keys_));
+        operations_ =
+            need(api::server::create(shards_.contexts(), operations_config(server), server.operations_address,
+                                     server.operations_port, std::move(operations), keys_, settings_.log.requests));
     api_ = need(api::server::create(shards_.contexts(), server, server.listen_address, server.listen_port,
-                                    std::move(routes), keys_));
+                                    std::move(routes), keys_, settings_.log.requests));
 }
 
 void daemon::start() {

@@ -15,6 +15,8 @@ constexpr std::int64_t gib = 1024 * mib;
 
 /// In the order of log::level.
 constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info", "warn", "error", "off"};
+/// In the order of request_lines.
+constexpr std::array<std::string_view, 4> request_line_names{"none", "failures", "most", "all"};
 
 // One overload a type of config field.
 void assign(bool& to, value const& v) { to = std::get<bool>(v); }
@@ -31,6 +33,10 @@ void assign(std::chrono::duration<Rep, Period>& to, value const& v) {
 }
 void assign(log::level& to, value const& v) {
     to = static_cast<log::level>(std::ranges::find(level_names, std::get<std::string>(v)) - level_names.begin());
+}
+void assign(request_lines& to, value const& v) {
+    auto const& name = std::get<std::string>(v);
+    to = static_cast<request_lines>(std::ranges::find(request_line_names, name) - request_line_names.begin());
 }
 void assign(log::format& to, value const& v) {
     to = std::get<std::string>(v) == "json" ? log::format::json : log::format::text;
@@ -410,6 +416,11 @@ section declare_log() {
            "A file to append to; opened anew on SIGHUP, for log rotation. Empty: stderr.");
     s.flag("attempts", &log_config::attempts, true,
            "A line for each attempt that delivered, too. Failed attempts are always logged.");
+    s.add("requests", &log_config::requests, std::string("all"),
+          "Which requests get a line of level info, with the request id that the answer shows: all; most (not accepted "
+          "events and succeeding probes, of which there are many); failures (from 400 on); none. Errors of the service "
+          "are always logged, of 503 one a second.")
+        .one_of = {request_line_names.begin(), request_line_names.end()};
     return s.finish();
 }
 

@@ -25,7 +25,7 @@ refusal refusal_of(failure const& f) {
     case fault::shutting_down:
         return {kind::shutting_down, "this instance is shutting down: try again"};
     default:
-        return {kind::failed, "the event could not be stored"};
+        return {kind::failed, "the event could not be stored", f.message};
     }
 }
 

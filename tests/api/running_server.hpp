@@ -38,14 +38,15 @@ class running_server {
         return out;
     }
 
-    running_server(std::vector<api::route> routes, server_config config = quick_limits(), std::size_t threads = 2) {
+    running_server(std::vector<api::route> routes, server_config config = quick_limits(), std::size_t threads = 2,
+                   request_lines lines = request_lines::all) {
         std::vector<asio::io_context*> all;
         for (std::size_t i = 0; i < threads; ++i) {
             contexts_.push_back(std::make_unique<asio::io_context>(1));
             guards_.push_back(asio::make_work_guard(*contexts_.back()));
             all.push_back(contexts_.back().get());
         }
-        server_ = api::server::create(all, std::move(config), "127.0.0.1", 0, std::move(routes), keys).value();
+        server_ = api::server::create(all, std::move(config), "127.0.0.1", 0, std::move(routes), keys, lines).value();
         server_->start();
         for (auto& context : contexts_)
             threads_.emplace_back([c = context.get()] { c->run(); });

@@ -1,4 +1,5 @@
 // What operators find in the log about a request.
+#include "api/errors.hpp"
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
 
@@ -22,7 +23,7 @@ struct server_log : ::testing::Test {
     server_log() {
         file = (std::filesystem::temp_directory_path() / "klen-log-XXXXXX").string();
         ::close(::mkstemp(file.data()));
-        log::start({.min = log::level::debug, .as = log::format::json, .file = file});
+        log::start({.min = default_config().log.level, .as = log::format::json, .file = file});
     }
     ~server_log() override {
         log::start({}); // to stderr again
@@ -33,6 +34,9 @@ struct server_log : ::testing::Test {
         log::flush();
         std::ifstream in(file);
         return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    }
+    bool has_line_of(raw_response const& seen) const {
+        return text().find("\"" + seen.header("X-Request-ID").value_or("none") + "\"") != std::string::npos;
     }
     /// The line about that request, whose status and id the client saw.
     boost::json::object line_of(raw_response const& seen) const {
@@ -105,6 +109,42 @@ TEST_F(server_log, every_answer_is_found_by_its_id) {
         if (status != 500) { // that one has a line about its handler before
             EXPECT_EQ(member(line, "http.response.status_code"), std::to_string(status)) << request;
         }
+    }
+}
+
+TEST_F(server_log, what_failed_here_is_told_with_the_requests_id_and_not_to_the_client) {
+    auto routes = sample_routes();
+    auto broken = [](api::request, api::caller) -> task<api::response> {
+        co_return api::failure_response({fault::database_refused, "the disk is on fire"});
+    };
+    routes.push_back({.verb = api::method::get, .path = "/broken", .permission = "", .handle = broken});
+    running_server server(std::move(routes));
+    raw_client client(server.port());
+    auto const got = client.exchange("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(got.status, 500);
+    EXPECT_THAT(got.body, Not(HasSubstr("fire")));
+    auto const line = line_of(got);
+    EXPECT_EQ(member(line, "message"), "\"a call failed\"");
+    EXPECT_THAT(member(line, "error.message"), HasSubstr("the disk is on fire"));
+}
+
+TEST_F(server_log, fewer_lines_can_be_asked_for) {
+    for (auto const& [lines, expected] : std::vector<std::pair<request_lines, std::vector<bool>>>{
+             {request_lines::all, {true, true, true, true, true}},
+             {request_lines::most, {true, false, true, true, true}},
+             {request_lines::failures, {false, false, true, true, true}},
+             {request_lines::none, {false, false, false, false, true}}}) {
+        auto routes = sample_routes();
+        routes[1].frequent = true; // POST /echo
+        running_server server(std::move(routes), running_server::quick_limits(), 2, lines);
+        raw_client client(server.port());
+        std::vector<bool> seen;
+        for (std::string const& request :
+             {std::string("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"), post_echo("{}"),
+              post_echo("{}", "Content-Encoding: br\r\n"), std::string("GET /none HTTP/1.1\r\nHost: a\r\n\r\n"),
+              std::string("GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")})
+            seen.push_back(has_line_of(client.exchange(request)));
+        EXPECT_EQ(seen, expected) << static_cast<int>(lines);
     }
 }
 

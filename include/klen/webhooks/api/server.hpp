@@ -44,6 +44,7 @@ struct response {
     std::string body; ///< compact JSON unless content_type says otherwise
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers; ///< Retry-After, Allow, …
+    std::string cause = {}; ///< of a failure on our side: for the log, with the request's id; never sent
 };
 
 /// {"error":code,"message":…}
@@ -68,7 +69,8 @@ struct route {
     bool creates = false;       ///< heeds Idempotency-Key
     /// Runs on the connection's io thread. What it throws becomes a 500.
     std::function<task<response>(request, caller)> handle;
-    bool refuses = false; ///< is there to say why not: no Allow names it
+    bool refuses = false;  ///< is there to say why not: no Allow names it
+    bool frequent = false; ///< that it went well is logged with request_lines::all only
 };
 
 /// Looks a key up: who is it? Counts the call. Thread-safe.
@@ -94,7 +96,7 @@ class server {
     /// the certificate or its key cannot be used.
     static result<std::unique_ptr<server>> create(std::vector<asio::io_context*> contexts, server_config config,
                                                   std::string address, std::uint16_t port, std::vector<route> routes,
-                                                  authenticator const& keys);
+                                                  authenticator const& keys, request_lines lines = request_lines::all);
     virtual ~server() = default;
 
     virtual void start() = 0;

@@ -144,11 +144,20 @@ struct retention_config {
     hours events{}; ///< how long events and attempts are kept (whole days)
 };
 
+/// Which answers of the API get a line.
+enum class request_lines {
+    none,     ///< 500 and the like, and of 503 one a second
+    failures, ///< every answer from 400 on
+    most,     ///< all but those that are many and well: accepted events, probes
+    all
+};
+
 struct log_config {
     log::level level = log::level::info;
     log::format format = log::format::text;
     std::string file;
     bool attempts = true; ///< a line for each delivered attempt too; failures are always logged
+    request_lines requests = request_lines::all;
 };
 
 struct config {

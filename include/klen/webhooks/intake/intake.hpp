@@ -34,7 +34,8 @@ struct refusal {
         failed,        ///< the database refused it in a way that a repeat would meet again: our fault
     };
     kind why{};
-    std::string message; ///< with the field's path and the mend
+    std::string message;    ///< with the field's path and the mend
+    std::string cause = {}; ///< of `failed`: for the log
 };
 using publish_answer = std::variant<store::publish_receipt, refusal>;
 
