@@ -218,6 +218,9 @@ section declare_intake() {
              "Events that may wait for their commit. At the limit, publishing is answered with 429 and Retry-After.");
     s.number("queue_bytes_max", &c::queue_bytes_max, unit::bytes, 64 * mib, {1 * mib, 64 * gib},
              "Size of the events that may wait for their commit. At least payload_bytes_max.");
+    s.number("account_share_percent", &c::account_share_percent, unit::percent, 50, {1, 100},
+             "How much of both bounds one account may take; beyond it that account alone is answered with 429 and "
+             "Retry-After. 100: no bound of its own.");
     s.number("batch_events_max", &c::batch_events_max, unit::count, 500, {1, 10000}, "Events in one transaction.");
     s.number("batch_bytes_max", &c::batch_bytes_max, unit::bytes, 4 * mib, {64 * kib, 1 * gib},
              "Size of the events in one transaction. A single larger event gets one for itself.");

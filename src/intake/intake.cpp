@@ -18,6 +18,8 @@ refusal refusal_of(failure const& f) {
         return {kind::too_large, f.message};
     case fault::overloaded:
         return {kind::overloaded, "too many events are waiting to be stored: try again in a moment"};
+    case fault::over_limit: // the account's own share of the queue
+        return {kind::overloaded, f.message};
     case fault::connection_lost: // says whether the event may be stored all the same
         return {kind::unavailable, f.message};
     case fault::database_busy:

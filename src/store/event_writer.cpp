@@ -23,6 +23,8 @@ constexpr milliseconds settle_time{900}; ///< publishers learn within a second t
 constexpr milliseconds settle_pause{25};
 constexpr int busy_repeats = 6;
 constexpr milliseconds busy_pause{10}; ///< doubled each time
+/// Accounts that are remembered although nothing of theirs waits: spares most events an allocation.
+constexpr std::size_t idle_accounts_max = 1024;
 
 failure const gone{fault::connection_lost, "the database is not reachable; nothing was stored"};
 failure const in_doubt{fault::connection_lost,
@@ -55,7 +57,16 @@ class writer final : public event_writer {
     };
     enum class fate { committed, not_committed, unknown };
 
+    /// What waits of one account.
+    struct holding {
+        std::uint32_t events = 0;
+        std::uint64_t bytes = 0;
+    };
+
     void end(bool at_once);
+    bool queue_is_full(std::uint64_t more) const;
+    bool share_is_taken(holding const& own, std::uint64_t more) const;
+    void count_out(waiting_event const& one);
     void serve();
     batch next_batch();
     bool reconnect();
@@ -85,6 +96,7 @@ class writer final : public event_writer {
     std::condition_variable changed_;
     std::deque<waiting_event> queue_;
     std::uint64_t queue_bytes_ = 0;
+    std::unordered_map<std::string, holding> held_; ///< by account; the idle ones stay while they are few
     bool stopping_ = false;
     std::atomic<bool> discarding_{false};
     std::mutex ending_;  ///< `stop` may be called from several threads
@@ -106,14 +118,43 @@ void writer::submit(new_event event, done finished) {
         lock.unlock();
         return one.finished(gone);
     }
-    if (queue_.size() >= limits_.queue_events_max || queue_bytes_ + weight(one) > limits_.queue_bytes_max) {
+    auto const bytes = weight(one);
+    if (queue_is_full(bytes)) {
         lock.unlock();
         return one.finished(failure{fault::overloaded, "too many events wait to be stored"});
     }
-    queue_bytes_ += weight(one);
+    auto& own = held_[one.event().account_id];
+    if (share_is_taken(own, bytes)) {
+        lock.unlock();
+        return one.finished(
+            failure{fault::over_limit, "too many events of this account wait to be stored: try again in a moment"});
+    }
+    ++own.events;
+    own.bytes += bytes;
+    queue_bytes_ += bytes;
     queue_.push_back(std::move(one));
     lock.unlock();
     changed_.notify_one();
+}
+
+bool writer::queue_is_full(std::uint64_t more) const {
+    return queue_.size() >= limits_.queue_events_max || queue_bytes_ + more > limits_.queue_bytes_max;
+}
+
+/// An account with nothing in the queue may always put one event there, however small its share.
+bool writer::share_is_taken(holding const& own, std::uint64_t more) const {
+    std::uint64_t const percent = limits_.account_share_percent;
+    return own.events > 0 && (own.events >= limits_.queue_events_max * percent / 100 ||
+                              own.bytes + more > limits_.queue_bytes_max * percent / 100);
+}
+
+void writer::count_out(waiting_event const& one) {
+    auto const bytes = weight(one);
+    queue_bytes_ -= bytes;
+    auto const own = held_.find(one.event().account_id);
+    own->second.bytes -= bytes;
+    if (--own->second.events == 0 && held_.size() > idle_accounts_max)
+        held_.erase(own);
 }
 
 void writer::end(bool at_once) {
@@ -164,7 +205,7 @@ writer::batch writer::next_batch() {
         if (!out.empty() && bytes + more > limits_.batch_bytes_max)
             break;
         bytes += more;
-        queue_bytes_ -= more;
+        count_out(queue_.front());
         out.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
@@ -200,6 +241,7 @@ void writer::refuse_waiting(failure const& why) {
         std::lock_guard lock(mutex_);
         refused.swap(queue_);
         queue_bytes_ = 0;
+        held_.clear();
     }
     for (auto& one : refused)
         one.finished(why);

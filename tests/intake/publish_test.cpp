@@ -83,6 +83,7 @@ TEST_F(publish, each_fault_of_the_store_has_its_refusal) {
     for (auto const& [given, expected] : {std::pair{fault::conflict, kind::conflict},
                                           {fault::too_large, kind::too_large},
                                           {fault::overloaded, kind::overloaded},
+                                          {fault::over_limit, kind::overloaded},
                                           {fault::connection_lost, kind::unavailable},
                                           {fault::database_busy, kind::unavailable},
                                           {fault::shutting_down, kind::shutting_down},

@@ -272,6 +272,49 @@ TEST_F(event_writer_test, a_full_queue_answers_at_once) {
     EXPECT_TRUE(first.get() && second.get() && third.get());
 }
 
+TEST_F(event_writer_test, an_account_takes_no_more_than_its_share_of_the_queue) {
+    limits.queue_events_max = 4;
+    limits.account_share_percent = 50;
+    gate.hold();
+    auto writer = make();
+    auto first = submit(*writer, make_event("a"));
+    gate.wait_until_asked(1); // that one has left the queue
+    std::vector<std::future<receipt>> accepted;
+    accepted.push_back(submit(*writer, make_event("a")));
+    accepted.push_back(submit(*writer, make_event("a")));
+    auto const refused = submit(*writer, make_event("a")).get();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, fault::over_limit);
+    accepted.push_back(submit(*writer, make_event("b")));
+    accepted.push_back(submit(*writer, make_event("c")));
+    auto const full = submit(*writer, make_event("d")).get();
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().kind, fault::overloaded) << "the queue, not the account";
+    gate.let_go();
+    EXPECT_TRUE(first.get());
+    for (auto& one : accepted)
+        EXPECT_TRUE(one.get());
+    for (int i = 0; i < 10; ++i)
+        EXPECT_TRUE(submit(*writer, make_event("a")).get()) << "what left the queue counts no more";
+}
+
+TEST_F(event_writer_test, an_accounts_share_is_of_bytes_too_and_never_too_small_for_one_event) {
+    limits.queue_bytes_max = 100'000;
+    limits.account_share_percent = 10;
+    std::string const large = "\"" + std::string(15'000, 'x') + "\"";
+    gate.hold();
+    auto writer = make();
+    auto first = submit(*writer, make_event("a"));
+    gate.wait_until_asked(1);
+    auto fits = submit(*writer, make_event("a", "call.ended", large));
+    auto const refused = submit(*writer, make_event("a")).get();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, fault::over_limit);
+    auto others = submit(*writer, make_event("b"));
+    gate.let_go();
+    EXPECT_TRUE(first.get() && fits.get() && others.get());
+}
+
 TEST_F(event_writer_test, stop_answers_what_was_accepted_and_refuses_the_rest) {
     gate.hold();
     auto writer = make();

@@ -65,6 +65,7 @@ struct database_config {
 struct intake_config {
     std::uint32_t queue_events_max = 0;
     std::uint64_t queue_bytes_max = 0;
+    std::uint32_t account_share_percent = 100; ///< of both, for one account
     std::uint32_t batch_events_max = 0;
     std::uint64_t batch_bytes_max = 0;
     std::uint32_t payload_bytes_max = 0;

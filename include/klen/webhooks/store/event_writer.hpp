@@ -47,7 +47,7 @@ class event_writer {
     ///    repeat with the same idempotency key is safe, and deliveries that were made are found when it is back.
     ///  - `database_refused`: the database does not take this event; its neighbours are not affected.
     ///  - `database_busy`: it could not be stored now (disk full, deadlocks); a repeat may succeed.
-    ///  - `overloaded`: the queue is full. `shutting_down`: after `stop`.
+    ///  - `overloaded`: the queue is full. `over_limit`: the account's share of it is. `shutting_down`: after `stop`.
     virtual void submit(new_event event, done finished) = 0;
 
     /// False while the last batch met a database that was gone.
