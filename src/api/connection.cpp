@@ -54,8 +54,11 @@ task<void> connection::run() {
     io_worker::listing const listed(*worker_, *this);
     buffer_.reserve(buffer_bytes);
     bool goes_on = true;
-    if (stream_.is_tls())
+    if (stream_.is_tls()) {
+        worker_->begin_wait(*this);
         goes_on = co_await shake_hands();
+        unlink();
+    }
     while (goes_on)
         goes_on = co_await serve_one();
     co_await end();
@@ -82,6 +85,7 @@ task<bool> connection::shake_hands() {
 task<bool> connection::serve_one() {
     begin_exchange();
     received how = co_await read_head();
+    unlink();
     if (how == received::nothing)
         co_return false;
     auto refusal = how == received::all ? judge_head() : refuse_head(refusal_of(how));
@@ -124,11 +128,13 @@ void connection::begin_exchange() {
 task<connection::received> connection::read_head() {
     auto const& config = worker_->common().config;
     idle_ = true;
+    worker_->begin_wait(*this);
     set_deadline(config.idle_timeout);
     while (true) {
         skip_empty_lines();
         if (idle_ && buffer_.size() > 0) {
             idle_ = false;
+            worker_->begin_wait(*this);
             set_deadline(config.header_timeout);
         }
         auto const found = scanner_.scan(text_of(buffer_));
@@ -155,7 +161,7 @@ void connection::skip_empty_lines() {
 
 /// False at the end of what the client sends, after an error, and after the deadline.
 task<bool> connection::read_more() {
-    if (expired_ || (idle_ && worker_->stopping()))
+    if (expired_ || giving_way_ || (idle_ && worker_->stopping()))
         co_return false;
     std::size_t const room = buffer_.capacity() - buffer_.size();
     auto const space = buffer_.prepare(room > 0 ? room : buffer_bytes);
@@ -436,7 +442,9 @@ task<bool> connection::answer_early(response what) {
     if (now_.body_pending && !now_.close) {
         now_.close = !body_wanted;
         if (body_wanted) {
+            worker_->begin_wait(*this);
             bool const dropped = co_await drop_body();
+            unlink();
             now_.close = !dropped;
         }
     } else if (!now_.close) {
@@ -496,7 +504,7 @@ task<response> connection::call_handler() {
 task<bool> connection::respond(response what) {
     if (now_.request_id.empty())
         now_.request_id = make_uuid_v7().text();
-    bool const keep_alive = now_.frame.keep_alive && !now_.close && !worker_->stopping();
+    bool const keep_alive = now_.frame.keep_alive && !now_.close && !giving_way_ && !worker_->stopping();
     head_out_.clear();
     append_response_head(head_out_, what,
                          {.date = worker_->date(),
@@ -593,6 +601,11 @@ void connection::check_deadline(steady_time now) {
 void connection::stop_if_idle() {
     if (idle_)
         stream_.cancel();
+}
+
+void connection::give_way() {
+    giving_way_ = true;
+    stream_.cancel();
 }
 
 void connection::abort() { stream_.close(); }

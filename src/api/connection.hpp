@@ -18,7 +18,7 @@ namespace klen::webhooks::api {
 
 /// One client: reads a request, has it answered, writes the answer, and again. Requests that were sent ahead are
 /// answered in order. All on its worker's thread; a deadline is a time that the worker looks at.
-class connection : public std::enable_shared_from_this<connection> {
+class connection : public std::enable_shared_from_this<connection>, public waiting_hook {
   public:
     /// The caller has counted it in `serving::open_connections`; it counts itself out.
     connection(tcp_socket socket, std::shared_ptr<io_worker> worker, tls_context_ptr tls);
@@ -30,6 +30,8 @@ class connection : public std::enable_shared_from_this<connection> {
 
     void check_deadline(steady_time now);
     void stop_if_idle();
+    /// Somebody else needs its place more: it ends, at the latest after an answer that is under way.
+    void give_way();
     void abort();
 
     std::size_t position = 0; ///< in the worker's list
@@ -113,6 +115,7 @@ class connection : public std::enable_shared_from_this<connection> {
     steady_time deadline_ = steady_time::max();
     bool idle_ = true;     ///< no byte of the next request has come
     bool expired_ = false; ///< the deadline has passed since it was set
+    bool giving_way_ = false;
 };
 
 } // namespace klen::webhooks::api

@@ -109,6 +109,21 @@ void io_worker::begin_stop(steady_time until, one_shot<bool>::setter ended) {
     timer_.cancel();
 }
 
+void io_worker::begin_wait(connection& what) {
+    waiting_hook& hook = what;
+    hook.unlink();
+    waiting_.push_back(hook);
+}
+
+bool io_worker::make_room() {
+    if (waiting_.empty())
+        return false;
+    auto& longest = static_cast<connection&>(waiting_.front());
+    waiting_.pop_front();
+    longest.give_way();
+    return true;
+}
+
 void io_worker::count(int status) {
     answers_[static_cast<std::size_t>(std::clamp(status, 0, 599))].fetch_add(1, std::memory_order_relaxed);
 }

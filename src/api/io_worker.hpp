@@ -8,6 +8,8 @@
 #include "klen/webhooks/api/server.hpp"
 #include "klen/webhooks/base/log.hpp"
 
+#include <boost/intrusive/list.hpp>
+
 #include <array>
 #include <atomic>
 #include <memory>
@@ -17,6 +19,9 @@
 namespace klen::webhooks::api {
 
 class connection;
+
+/// Of a connection that waits for a request and may have to give way.
+struct waiting_hook : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {};
 
 /// What all connections of one server share.
 struct serving {
@@ -76,6 +81,12 @@ class io_worker {
     bool stopping() const { return stopping_; }
     bool aborting() const { return aborting_; }
 
+    /// It waits for the client: for its handshake, for a request's head, for a body that nobody wants. The worker asks
+    /// those first that have waited longest to give way. Called again: it waits since now.
+    void begin_wait(connection& what);
+    /// One of those that wait gives way. False: none waits.
+    bool make_room();
+
     void count(int status);
     /// Answers by status. Thread-safe.
     std::map<int, std::uint64_t> counted() const;
@@ -91,6 +102,7 @@ class io_worker {
     milliseconds period_;
     date_line date_;
     std::vector<connection*> open_;
+    boost::intrusive::list<waiting_hook, boost::intrusive::constant_time_size<false>> waiting_; ///< the longest first
     std::array<std::atomic<std::uint64_t>, 600> answers_{};
     bool watching_ = false;
     bool stopping_ = false;

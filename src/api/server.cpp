@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 
+#include <algorithm>
 #include <ctime>
 
 namespace klen::webhooks::api {
@@ -79,6 +80,8 @@ class server_core : public std::enable_shared_from_this<server_core> {
     task<void> accept_all();
     task<void> survive_accept_error(error_code why);
     void admit(tcp_socket socket, worker_seat& to);
+    void make_room(tcp_socket socket, worker_seat& to, std::size_t asked);
+    void begin(tcp_socket socket, worker_seat& to);
     void turn_away(tcp_socket socket);
 
     std::shared_ptr<serving> common_;
@@ -87,8 +90,10 @@ class server_core : public std::enable_shared_from_this<server_core> {
     task_group accepting_;
     std::vector<std::unique_ptr<worker_seat>> seats_;
     std::atomic<std::uint64_t> turned_away_{0};
+    std::atomic<std::uint64_t> displaced_{0};
     log::throttle accept_lines_{seconds(10)};
     log::throttle full_lines_{seconds(10)};
+    log::throttle displaced_lines_{seconds(10)};
     date_line date_;
 };
 
@@ -128,12 +133,41 @@ task<void> server_core::survive_accept_error(error_code why) {
 }
 
 void server_core::admit(tcp_socket socket, worker_seat& to) {
-    auto& open = common_->open_connections;
-    if (open.fetch_add(1, std::memory_order_relaxed) >= common_->config.connections_max) {
-        open.fetch_sub(1, std::memory_order_relaxed);
-        turn_away(std::move(socket));
-        return;
-    }
+    bool const full =
+        common_->open_connections.fetch_add(1, std::memory_order_relaxed) >= common_->config.connections_max;
+    if (full)
+        make_room(std::move(socket), to, 0);
+    else
+        begin(std::move(socket), to);
+}
+
+/// Whoever opens connections and sends nothing keeps nobody out: the newcomer takes the place of one that waits, of its
+/// own io thread or else of the next. `asked`: how many of them had none.
+void server_core::make_room(tcp_socket socket, worker_seat& to, std::size_t asked) {
+    auto const own = std::ranges::find(seats_, &to, [](auto const& seat) { return seat.get(); }) - seats_.begin();
+    worker_seat& from = *seats_[(static_cast<std::size_t>(own) + asked) % seats_.size()];
+    auto ask = [self = shared_from_this(), socket = std::move(socket), &to, &from, asked]() mutable {
+        if (from.worker->make_room()) {
+            self->displaced_.fetch_add(1, std::memory_order_relaxed);
+            if (auto const line = self->displaced_lines_.allow(); line.write)
+                log::warn("connection closed to make room: too many are open",
+                          {{"connections_max", self->common_->config.connections_max}, {"held_back", line.held_back}});
+            self->begin(std::move(socket), to);
+            return;
+        }
+        if (asked + 1 < self->seats_.size()) {
+            self->make_room(std::move(socket), to, asked + 1);
+            return;
+        }
+        self->common_->open_connections.fetch_sub(1, std::memory_order_relaxed);
+        auto const accepting = self->seats_.front()->worker->context().get_executor();
+        auto refuse = [self, socket = std::move(socket)]() mutable { self->turn_away(std::move(socket)); };
+        asio::post(accepting, std::move(refuse));
+    };
+    asio::post(from.worker->context(), std::move(ask));
+}
+
+void server_core::begin(tcp_socket socket, worker_seat& to) {
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     auto made = std::make_shared<connection>(std::move(socket), to.worker, common_->tls());
@@ -200,6 +234,7 @@ server_stats server_core::stats() const {
     out.body_bytes = common_->bodies.taken();
     out.connections = common_->open_connections.load(std::memory_order_relaxed);
     out.refused_connections = turned_away_.load(std::memory_order_relaxed);
+    out.displaced_connections = displaced_.load(std::memory_order_relaxed);
     for (auto const& seat : seats_) {
         for (auto const& [status, n] : seat->worker->counted()) {
             out.responses_by_status[status] += n;

@@ -63,6 +63,8 @@ void add_dispatch(families& to, dispatch::dispatch_stats const& s) {
 void add_server(families& to, api::server_stats const& s) {
     to.gauge("http_connections", "Open connections to the API.", s.connections);
     to.counter("http_connections_refused_total", "Connections refused at the limit.", s.refused_connections);
+    to.counter("http_connections_displaced_total", "Waiting connections closed at the limit to make room.",
+               s.displaced_connections);
     to.counter("http_requests_total", "Requests read in full.", s.requests);
     bool first = true;
     for (auto const& [status, count] : s.responses_by_status) {

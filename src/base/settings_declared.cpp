@@ -124,7 +124,8 @@ section declare_server() {
     s.number("operations_port", &c::operations_port, unit::port, 8081, {0, 65535},
              "Port of that listener; 0 takes any free port.");
     s.number("connections_max", &c::connections_max, unit::count, 10000, {1, 1000000},
-             "Connections open at once. More are closed when they are accepted. Each needs a file descriptor.");
+             "Connections open at once. Beyond it one that waits for a request, longest of all, makes room; when none "
+             "waits, the newest is closed. Each needs a file descriptor.");
     s.number("header_bytes_max", &c::header_bytes_max, unit::bytes, 8 * kib, {1 * kib, 64 * kib},
              "Size of a request's line and headers together.");
     s.number("body_bytes_max", &c::body_bytes_max, unit::bytes, 4 * mib, {1 * kib, 64 * mib},

@@ -114,6 +114,13 @@ class raw_client {
         return receive();
     }
 
+    /// The server waits for the body of a request of this client, which POSTs it later.
+    bool begin_body(std::string_view path, std::size_t bytes) {
+        return exchange("POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" +
+                        "Expect: 100-continue\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n")
+                   .status == 100;
+    }
+
     /// Did the server end the connection, without more bytes and without a reset?
     bool ended() { return pending_.empty() && !read_more() && !failed_; }
     /// Nothing came within the time.

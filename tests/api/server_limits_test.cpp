@@ -99,27 +99,81 @@ TEST(server_limits, chunks_over_the_limit_are_a_413) {
     EXPECT_EQ(client.receive().status, 413);
 }
 
-TEST(server_limits, connections_over_the_limit_are_told_and_others_are_not_disturbed) {
+TEST(server_limits, when_all_are_busy_the_newest_is_told_and_others_are_not_disturbed) {
     auto config = running_server::quick_limits();
     config.connections_max = 2;
     running_server server(sample_routes(), config);
     auto first = std::make_unique<raw_client>(server.port());
     raw_client second(server.port());
-    EXPECT_EQ(first->exchange(hello).status, 200);
-    EXPECT_EQ(second.exchange(hello).status, 200);
+    EXPECT_TRUE(first->begin_body("/echo", 2));
+    EXPECT_TRUE(second.begin_body("/echo", 2));
     raw_client third(server.port());
     auto const got = third.receive();
     EXPECT_EQ(got.status, 503);
     EXPECT_TRUE(got.header("Retry-After"));
     EXPECT_TRUE(third.ended());
     EXPECT_EQ(server.stats().refused_connections, 1U);
-    EXPECT_EQ(second.exchange(hello).status, 200);
+    EXPECT_EQ(server.stats().displaced_connections, 0U);
+    EXPECT_EQ(second.exchange("{}").status, 200);
+    EXPECT_EQ(first->exchange("{}").status, 200);
     EXPECT_EQ(first->exchange("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 200);
     EXPECT_TRUE(first->ended());
     while (server.stats().connections > 1) // counted out a moment after the client sees the end
         std::this_thread::yield();
     raw_client fourth(server.port());
     EXPECT_EQ(fourth.exchange(hello).status, 200);
+}
+
+TEST(server_limits, connections_that_wait_keep_nobody_out) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 4;
+    running_server server(sample_routes(), config, 1);
+    raw_client busy(server.port());
+    EXPECT_TRUE(busy.begin_body("/echo", 2));
+    raw_client silent(server.port());
+    raw_client used(server.port());
+    EXPECT_EQ(used.exchange(hello).status, 200);
+    raw_client dripping(server.port());
+    while (server.stats().connections < 4)
+        std::this_thread::yield();
+    raw_client first(server.port());
+    EXPECT_EQ(first.exchange(hello).status, 200);
+    EXPECT_TRUE(silent.ended()) << "it has waited longest";
+    EXPECT_EQ(used.exchange(hello).status, 200);
+    dripping.send("G"); // half a head is no request yet
+    raw_client second(server.port());
+    EXPECT_EQ(second.exchange(hello).status, 200);
+    raw_client third(server.port());
+    EXPECT_EQ(third.exchange(hello).status, 200);
+    raw_client fourth(server.port());
+    EXPECT_EQ(fourth.exchange(hello).status, 200);
+    EXPECT_EQ(dripping.receive().status, 0) << "closed";
+    EXPECT_TRUE(first.ended());
+    EXPECT_EQ(busy.exchange("{}").status, 200);
+    EXPECT_EQ(server.stats().displaced_connections, 4U);
+    EXPECT_EQ(server.stats().refused_connections, 0U);
+}
+
+TEST(server_limits, room_is_made_on_whichever_thread_has_some) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 3;
+    running_server server(sample_routes(), config, 3);
+    raw_client busy(server.port());
+    EXPECT_TRUE(busy.begin_body("/echo", 2));
+    for (int i = 0; i < 20; ++i) { // each is dealt to the next thread
+        {
+            raw_client held(server.port());
+            EXPECT_EQ(held.exchange(hello).status, 200) << i;
+            raw_client other(server.port());
+            EXPECT_EQ(other.exchange(hello).status, 200) << i;
+            raw_client newest(server.port());
+            EXPECT_EQ(newest.exchange(hello).status, 200) << i;
+        }
+        while (server.stats().connections > 1)
+            std::this_thread::yield();
+    }
+    EXPECT_EQ(busy.exchange("{}").status, 200);
+    EXPECT_EQ(server.stats().refused_connections, 0U);
 }
 
 TEST(server_limits, a_client_that_does_not_take_its_answer_is_given_up) {

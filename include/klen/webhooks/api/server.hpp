@@ -81,10 +81,11 @@ class authenticator {
 };
 
 struct server_stats {
-    std::uint64_t connections = 0;         ///< open now
-    std::uint64_t requests = 0;            ///< answered since the start
-    std::uint64_t refused_connections = 0; ///< over `connections_max`, since the start
-    std::uint64_t body_bytes = 0;          ///< of bodies that are being read or worked on now
+    std::uint64_t connections = 0;           ///< open now
+    std::uint64_t requests = 0;              ///< answered since the start
+    std::uint64_t refused_connections = 0;   ///< over `connections_max`, since the start
+    std::uint64_t displaced_connections = 0; ///< that waited and were closed for others there, since the start
+    std::uint64_t body_bytes = 0;            ///< of bodies that are being read or worked on now
     std::map<int, std::uint64_t> responses_by_status;
 };
 
