@@ -51,40 +51,48 @@ class real_api_store final : public api_store {
     real_api_store(connection_options const& options, std::uint32_t connections)
         : calls_(options, {.name = "api", .statement_timeout = options.statement_timeout}, std::max(connections, 1U),
                  jobs_max),
+          watch_(options, {.name = "watch", .statement_timeout = options.statement_timeout}, 1, 4),
           pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 16),
           upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4) {}
 
     task<result<webhook>> create_webhook(webhook w, sealed_secret secret, std::uint32_t per_account_max) override {
         if (w.id.value.is_nil())
             w.id = make_id<webhook_id>();
-        return on_thread([w = std::move(w), secret = std::move(secret), per_account_max](session& on) {
-            return insert_webhook(on, w, secret, per_account_max);
-        });
+        auto account_id = w.account_id;
+        return on_thread_of(std::move(account_id),
+                            [w = std::move(w), secret = std::move(secret), per_account_max](session& on) {
+                                return insert_webhook(on, w, secret, per_account_max);
+                            });
     }
     task<result<page_of<webhook>>> list_webhooks(webhook_filter filter, page_request page) override {
-        return on_thread([filter = std::move(filter), page](session& on) { return find_webhooks(on, filter, page); });
+        auto account_id = filter.account_id.value_or("");
+        return on_thread_of(std::move(account_id), [filter = std::move(filter), page](session& on) {
+            return find_webhooks(on, filter, page);
+        });
     }
     task<result<webhook>> show_webhook(std::string account_id, webhook_id id) override {
-        return on_thread([account_id, id](session& on) { return read_webhook(on, account_id, id); });
+        return on_thread_of(account_id, [account_id, id](session& on) { return read_webhook(on, account_id, id); });
     }
     task<result<webhook>> change_webhook(std::string account_id, webhook_id id, webhook_change what) override {
-        return on_thread(
-            [account_id, id, what = std::move(what)](session& on) { return update_webhook(on, account_id, id, what); });
+        return on_thread_of(account_id, [account_id, id, what = std::move(what)](session& on) {
+            return update_webhook(on, account_id, id, what);
+        });
     }
     task<result<void>> delete_webhook(std::string account_id, webhook_id id) override {
         // A repeat that finds it deleted did so itself.
-        return on_thread([account_id, id, repeated = false](session& on) mutable {
+        return on_thread_of(account_id, [account_id, id, repeated = false](session& on) mutable {
             auto const may_be_ours = std::exchange(repeated, true);
             return remove_webhook(on, account_id, id, may_be_ours);
         });
     }
 
     task<result<webhook>> show_secrets(std::string account_id, webhook_id id) override {
-        return on_thread([account_id, id](session& on) { return read_with_secrets(on, account_id, id); });
+        return on_thread_of(account_id,
+                            [account_id, id](session& on) { return read_with_secrets(on, account_id, id); });
     }
     task<result<webhook>> rotate_secret(std::string account_id, webhook_id id, sealed_secret fresh,
                                         seconds grace) override {
-        return on_thread([account_id, id, fresh = std::move(fresh), grace](session& on) {
+        return on_thread_of(account_id, [account_id, id, fresh = std::move(fresh), grace](session& on) {
             return replace_secret(on, account_id, id, fresh, grace);
         });
     }
@@ -98,14 +106,18 @@ class real_api_store final : public api_store {
     task<result<api_key_row>> create_api_key(api_key_row key, std::uint32_t per_account_max) override {
         if (key.id.value.is_nil())
             key.id = make_id<api_key_id>();
-        return on_thread(
-            [key = std::move(key), per_account_max](session& on) { return insert_key(on, key, per_account_max); });
+        auto account_id = key.account_id.value_or("");
+        return on_thread_of(std::move(account_id), [key = std::move(key), per_account_max](session& on) {
+            return insert_key(on, key, per_account_max);
+        });
     }
     task<result<std::vector<api_key_row>>> list_api_keys() override {
         return on_thread([](session& on) { return read_all_keys(on); });
     }
     task<result<page_of<api_key_row>>> list_api_keys(key_scope scope, page_request page) override {
-        return on_thread([scope = std::move(scope), page](session& on) { return find_keys(on, scope, page); });
+        auto account_id = scope.value_or("");
+        return on_thread_of(std::move(account_id),
+                            [scope = std::move(scope), page](session& on) { return find_keys(on, scope, page); });
     }
     task<result<api_key_row>> show_api_key(key_scope scope, api_key_id id) override {
         return on_thread([scope = std::move(scope), id](session& on) { return read_key(on, scope, id); });
@@ -155,7 +167,10 @@ class real_api_store final : public api_store {
     }
 
     task<result<changes>> changes_since(std::string cursor) override {
-        return on_thread([cursor = std::move(cursor)](session& on) { return read_changes(on, cursor); });
+        std::function<result<changes>(session&)> job = [cursor = std::move(cursor)](session& on) {
+            return read_changes(on, cursor);
+        };
+        return watch_.call(std::move(job));
     }
     task<result<void>> ping() override;
     task<result<std::vector<std::string>>> maintain(hours events_kept, hours idempotency_window) override {
@@ -173,7 +188,15 @@ class real_api_store final : public api_store {
         return calls_.call(std::move(named));
     }
 
+    /// The same for an account, which may not take all connections. Empty: for nobody.
+    template <class Job>
+    task<std::invoke_result_t<Job&, session&>> on_thread_of(std::string account_id, Job job) {
+        std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
+        return calls_.call(std::move(named), std::move(account_id));
+    }
+
     worker calls_;
+    worker watch_; ///< a revoked key is to be seen within a second, whatever the calls are at
     worker pings_;
     worker upkeep_;
 };

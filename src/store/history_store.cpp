@@ -49,54 +49,58 @@ class real_history_store final : public history_store {
 
     task<result<slice_of<delivery_row>>> list_deliveries(std::string account_id, webhook_id webhook,
                                                          delivery_filter filter) override {
-        return call<slice_of<delivery_row>>([account_id, webhook, filter = std::move(filter)](session& on) {
+        return call<slice_of<delivery_row>>(account_id, [account_id, webhook, filter = std::move(filter)](session& on) {
             return store::list_deliveries(on, account_id, webhook, filter);
         });
     }
     task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id) override {
-        return call<delivery_details>([account_id, id](session& on) { return read_details(on, account_id, id); });
+        return call<delivery_details>(account_id,
+                                      [account_id, id](session& on) { return read_details(on, account_id, id); });
     }
     task<result<slice_of<event_row>>> list_events(std::string account_id, event_filter filter) override {
-        return call<slice_of<event_row>>([account_id, filter = std::move(filter)](session& on) {
+        return call<slice_of<event_row>>(account_id, [account_id, filter = std::move(filter)](session& on) {
             return store::list_events(on, account_id, filter);
         });
     }
     task<result<event_row>> show_event(std::string account_id, event_id id) override {
-        return call<event_row>([account_id, id](session& on) { return read_event(on, account_id, id); });
+        return call<event_row>(account_id, [account_id, id](session& on) { return read_event(on, account_id, id); });
     }
     task<result<std::vector<delivery_row>>> event_deliveries(std::string account_id, event_id id,
                                                              delivery_filter filter) override {
-        return call<std::vector<delivery_row>>([account_id, id, filter = std::move(filter)](session& on) {
+        return call<std::vector<delivery_row>>(account_id, [account_id, id, filter = std::move(filter)](session& on) {
             return read_event_deliveries(on, account_id, id, filter);
         });
     }
 
     task<result<delivery_row>> resend(std::string account_id, delivery_id id, uuid which) override {
         return call<delivery_row>(
-            [account_id, id, which](session& on) { return resend_delivery(on, account_id, id, which); });
+            account_id, [account_id, id, which](session& on) { return resend_delivery(on, account_id, id, which); });
     }
     task<result<delivery_row>> cancel(std::string account_id, delivery_id id) override {
         auto const begun = std::make_shared<bool>(false); // the worker may run it twice
-        return call<delivery_row>([account_id, id, begun](session& on) {
+        return call<delivery_row>(account_id, [account_id, id, begun](session& on) {
             return cancel_delivery(on, account_id, id, std::exchange(*begun, true));
         });
     }
 
     task<result<webhook_job>> begin_recover(std::string account_id, webhook_id webhook, recover_request what) override {
-        return call<webhook_job>(
-            [account_id, webhook, what](session& on) { return begin_recover_job(on, account_id, webhook, what); });
+        return call<webhook_job>(account_id, [account_id, webhook, what](session& on) {
+            return begin_recover_job(on, account_id, webhook, what);
+        });
     }
     task<result<webhook_job>> begin_cancel(std::string account_id, webhook_id webhook, job_id id) override {
-        return call<webhook_job>(
-            [account_id, webhook, id](session& on) { return begin_cancel_job(on, account_id, webhook, id); });
+        return call<webhook_job>(account_id, [account_id, webhook, id](session& on) {
+            return begin_cancel_job(on, account_id, webhook, id);
+        });
     }
     task<result<webhook_job>> show_job(std::string account_id, job_id id) override {
-        return call<webhook_job>([account_id, id](session& on) { return read_job(on, account_id, id); });
+        return call<webhook_job>(account_id, [account_id, id](session& on) { return read_job(on, account_id, id); });
     }
     task<result<std::vector<webhook_job>>> list_jobs(std::string account_id, webhook_id webhook,
                                                      std::uint32_t limit) override {
-        return call<std::vector<webhook_job>>(
-            [account_id, webhook, limit](session& on) { return read_jobs(on, account_id, webhook, limit); });
+        return call<std::vector<webhook_job>>(account_id, [account_id, webhook, limit](session& on) {
+            return read_jobs(on, account_id, webhook, limit);
+        });
     }
     task<result<std::optional<job_step>>> step_job(std::uint32_t deliveries_max) override {
         return call<std::optional<job_step>>(
@@ -105,7 +109,7 @@ class real_history_store final : public history_store {
 
     task<result<webhook_health>> health(std::string account_id, webhook_id webhook) override {
         return call<webhook_health>(
-            [account_id, webhook](session& on) { return read_health(on, account_id, webhook); });
+            account_id, [account_id, webhook](session& on) { return read_health(on, account_id, webhook); });
     }
     task<result<void>> add_health(health_batch batch) override {
         return call<void>([batch = std::move(batch)](session& on) { return write_health(on, batch); });
@@ -122,6 +126,11 @@ class real_history_store final : public history_store {
     template <class T>
     task<result<T>> call(std::function<result<T>(session&)> job) {
         return calls_.call(std::move(job));
+    }
+    /// Counts for the account, which may not take all connections.
+    template <class T>
+    task<result<T>> call(std::string account_id, std::function<result<T>(session&)> job) {
+        return calls_.call(std::move(job), std::move(account_id));
     }
 
     worker calls_;

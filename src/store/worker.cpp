@@ -1,10 +1,13 @@
 #include "worker.hpp"
 
+#include <algorithm>
+
 namespace klen::webhooks::store {
 
 worker::worker(connection_options const& options, session_profile const& profile, std::size_t threads,
                std::size_t jobs_max)
-    : jobs_max_(jobs_max) {
+    : jobs_max_(jobs_max), account_jobs_max_(std::max<std::size_t>(1, jobs_max / 8)),
+      account_threads_max_(std::max<std::size_t>(2, threads) - 1) {
     for (std::size_t i = 0; i < threads; ++i) {
         auto& on = *sessions_.emplace_back(std::make_unique<session>(options, profile));
         threads_.emplace_back([this, &on] { serve(on); });
@@ -21,29 +24,63 @@ worker::~worker() {
         thread.join();
 }
 
-bool worker::push(std::function<void(session&)> job) {
+std::optional<failure> worker::push(owned_job job) {
     {
         std::lock_guard lock(mutex_);
         if (stopping_ || jobs_.size() >= jobs_max_)
-            return false;
+            return failure{fault::overloaded, "too many calls wait for the database"};
+        if (!job.account.empty()) {
+            auto& own = accounts_[job.account];
+            if (own.in_all >= account_jobs_max_)
+                return failure{fault::over_limit, "as many calls of this account as may be at once are under way: try "
+                                                  "again in a moment"};
+            ++own.in_all;
+        }
         jobs_.push_back(std::move(job));
     }
     changed_.notify_one();
-    return true;
+    return std::nullopt;
+}
+
+/// The oldest that may run now. At the end everything may.
+std::deque<worker::owned_job>::iterator worker::next_job() {
+    return std::ranges::find_if(jobs_, [this](owned_job const& job) {
+        return stopping_ || job.account.empty() || accounts_[job.account].running < account_threads_max_;
+    });
+}
+
+void worker::begin(std::string const& account) {
+    if (!account.empty())
+        ++accounts_[account].running;
+}
+
+void worker::end(std::string const& account) {
+    if (account.empty())
+        return;
+    auto const own = accounts_.find(account);
+    --own->second.running;
+    if (--own->second.in_all == 0)
+        accounts_.erase(own);
 }
 
 void worker::serve(session& on) {
     std::unique_lock lock(mutex_);
     for (;;) {
-        changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-        if (jobs_.empty())
+        auto next = jobs_.end();
+        changed_.wait(lock, [&] {
+            next = next_job();
+            return stopping_ || next != jobs_.end();
+        });
+        if (next == jobs_.end())
             return;
-        auto job = std::move(jobs_.front());
-        jobs_.pop_front();
+        auto job = std::move(*next);
+        jobs_.erase(next);
+        begin(job.account);
         lock.unlock();
-        job(on);
-        job = nullptr; // what it holds goes before the wait, not at the next job
+        job.run(on);
+        job.run = nullptr; // what it holds goes before the wait, not at the next job
         lock.lock();
+        end(job.account);
     }
 }
 

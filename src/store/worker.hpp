@@ -8,13 +8,20 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 namespace klen::webhooks::store {
 
 /// Threads that run jobs against the database, each with a session of its own. libpqxx blocks, so nothing of it may
 /// run on an io thread: a coroutine hands over a job and is resumed on its own executor.
+///
+/// No account keeps the others waiting: of those jobs that name one, an account's never run on all threads at once
+/// (unless there is but one), later ones of other accounts pass them by, and an eighth of `jobs_max` of them at most
+/// are under way or wait; more are answered `over_limit`.
 class worker {
   public:
     /// `jobs_max`: how many may wait; more are answered `overloaded`.
@@ -28,19 +35,23 @@ class worker {
     /// Every job must be repeatable: one that met a connection which had died since its last use is run once more on a
     /// new one.
     template <class T>
-    task<result<T>> call(std::function<result<T>(session&)> job) {
+    task<result<T>> call(std::function<result<T>(session&)> job, std::string account = {}) {
         one_shot<result<T>> answer;
         auto set = answer.set();
-        post<T>(std::move(job), [set](result<T> got) { set(std::move(got)); });
+        auto finished = [set](result<T> got) { set(std::move(got)); };
+        post<T>(std::move(job), std::move(finished), std::move(account));
         auto waiting = answer.wait();
         auto got = co_await std::move(waiting);
         co_return got;
     }
-    /// `finished` is called on the worker's thread, or at once when too much waits.
+    /// `finished` is called on the worker's thread, or at once when too much waits. `account`: whose job it is; empty:
+    /// nobody's.
     template <class T>
-    void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished) {
-        if (!push([job = std::move(job), finished](session& on) { finished(attempt<T>(job, on)); }))
-            finished(failure{fault::overloaded, "too many calls wait for the database"});
+    void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished,
+              std::string account = {}) {
+        auto run = [job = std::move(job), finished](session& on) { finished(attempt<T>(job, on)); };
+        if (auto no = push({std::move(account), std::move(run)}))
+            finished(std::move(*no));
     }
 
   private:
@@ -64,13 +75,29 @@ class worker {
         }
     }
 
-    bool push(std::function<void(session&)> job);
+    struct owned_job {
+        std::string account;
+        std::function<void(session&)> run;
+    };
+    struct load {
+        std::size_t running = 0;
+        std::size_t in_all = 0; ///< those that wait, too
+    };
+
+    /// Why not; nothing: it was taken.
+    std::optional<failure> push(owned_job job);
     void serve(session& on);
+    std::deque<owned_job>::iterator next_job();
+    void begin(std::string const& account);
+    void end(std::string const& account);
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::function<void(session&)>> jobs_;
+    std::deque<owned_job> jobs_;
+    std::unordered_map<std::string, load> accounts_; ///< those that have a job here
     std::size_t jobs_max_;
+    std::size_t account_jobs_max_;
+    std::size_t account_threads_max_;
     bool stopping_ = false;
     std::vector<std::unique_ptr<session>> sessions_;
     std::vector<std::thread> threads_;

@@ -1,6 +1,7 @@
 #include "store/api_store_fixture.hpp"
 #include "store/unix_proxy.hpp"
 
+#include <future>
 #include <set>
 
 namespace klen::webhooks::store {
@@ -29,6 +30,24 @@ TEST_F(api_store_test, changes_are_seen_from_then_on) {
         changed.insert(id);
     EXPECT_TRUE(changed.contains(old.id));
     EXPECT_FALSE(run(api->changes_since("nonsense")));
+}
+
+TEST_F(api_store_test, changes_are_seen_however_long_the_calls_take) {
+    auto options = db.options();
+    options.statement_timeout = std::chrono::seconds(8);
+    auto const own = make_api_store(options, 1);
+    db.query("SELECT pg_advisory_lock(7236285, hashtext('a'))"); // what whoever makes a key of that account waits for
+    api_key_row key;
+    key.account_id = "a";
+    auto slow = std::async(std::launch::async, [&] { return run(own->create_api_key(key, 5)); });
+    ASSERT_TRUE(eventually([&] {
+        return db.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+                         " AND datname = current_database()") == 1;
+    }));
+    EXPECT_TRUE(run(own->changes_since("")));
+    EXPECT_NE(slow.wait_for(std::chrono::seconds(0)), std::future_status::ready) << "it was not waited for";
+    db.query("SELECT pg_advisory_unlock(7236285, hashtext('a'))");
+    EXPECT_TRUE(slow.get());
 }
 
 TEST_F(api_store_test, ping_says_whether_the_database_answers) {
