@@ -106,6 +106,7 @@ task<response> rotate_secret(services const* with, request what, caller who) {
     if (auto* no = std::get_if<response>(&named))
         co_return std::move(*no);
     auto read = read_rotation(what.body, with->settings->webhooks);
+    signing::wipe(what.body); // it may hold a secret
     if (auto const* wrong = std::get_if<std::string>(&read))
         co_return validation_error(*wrong);
     auto& asked = std::get<rotation>(read);

@@ -57,6 +57,7 @@ response created(services const& with, store::webhook const& w) {
 
 task<response> create_webhook(services const* with, request what, caller who) {
     auto read = read_webhook(what.body, rules_of(*with));
+    signing::wipe(what.body); // it may hold a secret
     if (auto const* wrong = std::get_if<std::string>(&read))
         co_return validation_error(*wrong);
     auto& draft = std::get<webhook_draft>(read);

@@ -2,6 +2,7 @@
 
 #include "app/background.hpp"
 #include "app/blocking.hpp"
+#include "app/core_dumps.hpp"
 #include "app/database.hpp"
 #include "app/io_threads.hpp"
 #include "app/master_keys.hpp"
@@ -417,6 +418,8 @@ int serve(config const& settings) {
     try {
         start_log(settings.log);
         log::info("starting", {{"version", version()}});
+        if (!settings.secrets.core_dumps)
+            forbid_core_dumps();
         raise_file_limit();
         daemon all(settings, taken);
         all.open_database();

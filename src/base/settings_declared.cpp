@@ -397,6 +397,9 @@ section declare_secrets() {
            "Keys that were master_key before, each as id:key. They open what they sealed, until "
            "`klen-webhooks reseal` has sealed it anew.")
         .secret = true;
+    s.flag("core_dumps", &c::core_dumps, false,
+           "Let the daemon leave core dumps, and let its user attach a debugger. They show the master key and the "
+           "webhooks' secrets.");
     return s.finish();
 }
 

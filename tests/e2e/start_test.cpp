@@ -5,6 +5,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 #include <regex>
 #include <stdexcept>
 
@@ -89,6 +91,22 @@ TEST(start, missing_migrations_are_refused_until_migrate_has_run) {
                                {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key}});
     it.start();
     EXPECT_EQ(it.stop(), 0);
+}
+
+TEST(start, a_daemon_leaves_core_dumps_only_where_that_is_allowed) {
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_CORE, &before), 0);
+    rlimit const allowed{before.rlim_max, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_CORE, &allowed), 0);
+    for (bool const wanted : {false, true}) {
+        daemon it(daemon::settings{{"KLEN_WEBHOOKS_SECRETS_CORE_DUMPS", wanted ? "true" : "false"}});
+        it.start();
+        auto const limits = file_text("/proc/" + std::to_string(it.process().pid()) + "/limits");
+        bool const none = std::regex_search(limits, std::regex("Max core file size +0 "));
+        EXPECT_EQ(none, !wanted || before.rlim_max == 0) << limits;
+        EXPECT_EQ(it.stop(), 0);
+    }
+    EXPECT_EQ(::setrlimit(RLIMIT_CORE, &before), 0);
 }
 
 TEST(start, a_second_daemon_on_the_same_folder_is_refused) {

@@ -139,6 +139,7 @@ struct secrets_config {
     std::string master_key_id; ///< stored beside each sealed secret
     /// "id:base64 of 32 bytes": opens what was sealed before; seals nothing. Secret.
     std::vector<std::string> previous_master_keys;
+    bool core_dumps = false; ///< the daemon may leave them
 };
 
 struct retention_config {
