@@ -25,6 +25,12 @@ struct slice_request {
 /// `?cursor=&limit=`. A `page` is refused with a hint: such lists are never counted.
 std::variant<slice_request, response> slice_of_request(request const& what);
 
+/// The same of the attempts of one delivery, whose cursors hold the number of an attempt.
+inline constexpr std::uint32_t attempts_limit_default = 20;
+inline constexpr std::uint32_t attempts_limit_max = 100;
+std::variant<store::attempts_filter, response> attempts_of_request(request const& what);
+std::string cursor_before(int attempt);
+
 /// `"next_cursor"`: null when the list ends with this slice.
 template <class T>
 void write_next_cursor(json_writer& out, store::slice_of<T> const& slice) {

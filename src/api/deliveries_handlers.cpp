@@ -1,3 +1,4 @@
+#include "attempt_headers.hpp"
 #include "cursor.hpp"
 #include "delivery_filters.hpp"
 #include "delivery_json.hpp"
@@ -5,8 +6,6 @@
 #include "request_scope.hpp"
 #include "routes.hpp"
 #include "webhook_answers.hpp"
-
-#include "klen/webhooks/base/log.hpp"
 
 namespace klen::webhooks::api {
 
@@ -45,47 +44,57 @@ task<response> list_deliveries(services const* with, request what, caller who) {
     co_return response{.status = 200, .body = out.take(), .headers = {}};
 }
 
-/// The header lines that an attempt was sent with; none when it sent nothing, or they are not known any more.
-std::optional<std::string> request_headers_of(services const& with, store::delivery_details const& of,
-                                              std::size_t which) {
-    if (!of.event || which >= of.origins.size() || !of.origins[which])
-        return std::nullopt;
-    auto const& attempt = of.delivery.attempts[which];
-    auto lines = dispatch::written_again(*of.origins[which], attempt, of.delivery, *of.event, *with.seals);
-    if (!lines) {
-        log::warn(
-            "the headers of an attempt cannot be written again",
-            {{"delivery_id", of.delivery.id}, {"attempt", attempt.attempt}, {"error.message", lines.error().message}});
-        return std::nullopt;
+/// What the attempts of `found` were sent with. It is up to a second's work, so it is done beside the io threads.
+task<std::vector<attempt_headers>> headers_of(services const* with,
+                                              std::shared_ptr<store::delivery_details const> found) {
+    if (!with->compute)
+        co_return write_attempt_headers(*found, *with->seals);
+    auto const written = std::make_shared<std::vector<attempt_headers>>();
+    std::function<void()> write = [found, written, seals = with->seals] {
+        *written = write_attempt_headers(*found, *seals);
+    };
+    auto const done = co_await with->compute(std::move(write));
+    co_return done ? std::move(*written) : leave_out_attempt_headers(*found);
+}
+
+response details_response(store::delivery_details const& found, std::uint32_t limit,
+                          std::vector<attempt_headers> const& sent) {
+    json_writer out;
+    out.begin_object();
+    write_delivery_members(out, found.delivery);
+    out.key("event");
+    if (found.event) {
+        out.begin_object();
+        write_event_members(out, *found.event, true);
+        out.end_object();
+    } else {
+        out.null();
     }
-    return lines->empty() ? std::nullopt : std::optional(std::move(*lines));
+    auto const& attempts = found.delivery.attempts;
+    out.member("limit", limit);
+    out.member("next_cursor", found.more ? std::optional(cursor_before(attempts.front().attempt)) : std::nullopt);
+    out.key("attempts").begin_array();
+    for (std::size_t i = 0; i < attempts.size(); ++i)
+        write_attempt(out, attempts[i], sent[i]);
+    out.end_array().end_object();
+    return {.status = 200, .body = out.take(), .headers = {}};
 }
 
 task<response> show_delivery(services const* with, request what, caller who) {
     auto place = owned_of<delivery_id>(what, who, no_such_delivery);
     if (auto* no = std::get_if<response>(&place))
         co_return std::move(*no);
+    auto wanted = attempts_of_request(what);
+    if (auto* no = std::get_if<response>(&wanted))
+        co_return std::move(*no);
+    auto const part = std::get<store::attempts_filter>(wanted);
     auto& which = std::get<owned<delivery_id>>(place);
-    auto const found = co_await with->history->show_delivery(std::move(which.account_id), which.id);
+    auto found = co_await with->history->show_delivery(std::move(which.account_id), which.id, part);
     if (!found)
         co_return failure_response(found.error(), no_such_delivery);
-
-    json_writer out;
-    out.begin_object();
-    write_delivery_members(out, found->delivery);
-    out.key("event");
-    if (found->event) {
-        out.begin_object();
-        write_event_members(out, *found->event, true);
-        out.end_object();
-    } else {
-        out.null();
-    }
-    out.key("attempts").begin_array();
-    for (std::size_t i = 0; i < found->delivery.attempts.size(); ++i)
-        write_attempt(out, found->delivery.attempts[i], request_headers_of(*with, *found, i));
-    out.end_array().end_object();
-    co_return response{.status = 200, .body = out.take(), .headers = {}};
+    auto const details = std::make_shared<store::delivery_details const>(std::move(*found));
+    auto const sent = co_await headers_of(with, details);
+    co_return details_response(*details, part.limit, sent);
 }
 
 task<response> resend_delivery(services const* with, request what, caller who) {
@@ -121,7 +130,8 @@ void add_delivery_routes(std::vector<route>& out, services_ptr const& with) {
     out.push_back(
         make_route(with, method::get, "/api/v1/webhooks/{id}/deliveries", "read", list_deliveries,
                    {.query = {"cursor", "limit", "page", "status", "event_type", "error_class", "since", "until"}}));
-    out.push_back(make_route(with, method::get, "/api/v1/deliveries/{id}", "read", show_delivery));
+    out.push_back(make_route(with, method::get, "/api/v1/deliveries/{id}", "read", show_delivery,
+                             {.query = {"cursor", "limit", "page"}}));
     out.push_back(make_route(with, method::post, "/api/v1/deliveries/{id}/resend", "manage_webhooks", resend_delivery,
                              {.creates = true}));
     out.push_back(make_route(with, method::post, "/api/v1/deliveries/{id}/cancel", "manage_webhooks", cancel_delivery));

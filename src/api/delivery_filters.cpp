@@ -43,6 +43,12 @@ maybe_refused read_error_class(request const& what, std::optional<policy::error_
     return std::nullopt;
 }
 
+maybe_refused read_states(request const& what, store::delivery_filter& out) {
+    if (auto no = read_status(what, out.status))
+        return no;
+    return read_error_class(what, out.error);
+}
+
 maybe_refused read_event_type(request const& what, std::string& out) {
     auto const given = what.query_value("event_type");
     if (!given)
@@ -61,7 +67,6 @@ maybe_refused read_time(request const& what, std::string_view name, std::optiona
     return std::nullopt;
 }
 
-/// What lists of deliveries and of events have in common.
 template <class Id, class Filter>
 maybe_refused read_slice(request const& what, Filter& out) {
     auto slice = slice_of_request(what);
@@ -71,6 +76,14 @@ maybe_refused read_slice(request const& what, Filter& out) {
     if (wanted.after)
         out.after = Id{*wanted.after};
     out.limit = wanted.limit;
+    return std::nullopt;
+}
+
+/// What lists of deliveries and of events have in common.
+template <class Id, class Filter>
+maybe_refused read_list(request const& what, Filter& out) {
+    if (auto no = read_slice<Id>(what, out))
+        return no;
     if (auto no = read_event_type(what, out.event_type))
         return no;
     if (auto no = read_time(what, "since", out.since))
@@ -80,26 +93,27 @@ maybe_refused read_slice(request const& what, Filter& out) {
 
 } // namespace
 
-std::variant<store::delivery_filter, response> delivery_states_of(request const& what) {
+std::variant<store::delivery_filter, response> event_delivery_filter_of(request const& what) {
     store::delivery_filter out;
-    if (auto no = read_status(what, out.status))
+    if (auto no = read_states(what, out))
         return std::move(*no);
-    if (auto no = read_error_class(what, out.error))
+    if (auto no = read_slice<delivery_id>(what, out))
         return std::move(*no);
     return out;
 }
 
 std::variant<store::delivery_filter, response> delivery_filter_of(request const& what) {
-    auto read = delivery_states_of(what);
-    if (auto* out = std::get_if<store::delivery_filter>(&read))
-        if (auto no = read_slice<delivery_id>(what, *out))
-            return std::move(*no);
-    return read;
+    store::delivery_filter out;
+    if (auto no = read_states(what, out))
+        return std::move(*no);
+    if (auto no = read_list<delivery_id>(what, out))
+        return std::move(*no);
+    return out;
 }
 
 std::variant<store::event_filter, response> event_filter_of(request const& what) {
     store::event_filter out;
-    if (auto no = read_slice<event_id>(what, out))
+    if (auto no = read_list<event_id>(what, out))
         return std::move(*no);
     return out;
 }

@@ -45,8 +45,6 @@ std::size_t cut_character(std::string_view bytes) {
 }
 
 store::attempt_row const* last_attempt_of(store::delivery_row const& delivery) {
-    if (!delivery.attempts.empty())
-        return &delivery.attempts.back();
     return delivery.last_attempt ? &*delivery.last_attempt : nullptr;
 }
 
@@ -87,14 +85,15 @@ void write_attempt_summary_members(json_writer& out, store::attempt_row const& a
         .member_or_null("message", a.message);
 }
 
-void write_attempt(json_writer& out, store::attempt_row const& a, std::optional<std::string> const& request_headers) {
+void write_attempt(json_writer& out, store::attempt_row const& a, attempt_headers const& sent) {
     out.begin_object();
     write_attempt_summary_members(out, a);
     out.member("next_attempt_at", a.next_attempt_at).member_or_null("remote_address", a.remote_address);
-    if (request_headers)
-        write_header_lines(out, "request_headers", *request_headers);
+    if (sent.lines)
+        write_header_lines(out, "request_headers", *sent.lines);
     else
         out.key("request_headers").null();
+    out.member("request_headers_left_out", sent.left_out);
     write_header_lines(out, "response_headers", a.response_headers);
     write_body_start(out, "response_body", a.response_body);
     out.end_object();

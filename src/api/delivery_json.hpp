@@ -1,5 +1,6 @@
 #pragma once
 
+#include "attempt_headers.hpp"
 #include "json_writer.hpp"
 
 #include "klen/webhooks/store/types.hpp"
@@ -25,10 +26,8 @@ void write_delivery(json_writer& out, store::delivery_row const& delivery);
 
 /// The members of an attempt that every view of it has, without the braces.
 void write_attempt_summary_members(json_writer& out, store::attempt_row const& attempt);
-/// With what was sent and what the receiver said. `request_headers`: header lines; none: nothing was sent, or it is not
-/// known any more.
-void write_attempt(json_writer& out, store::attempt_row const& attempt,
-                   std::optional<std::string> const& request_headers);
+/// With what was sent and what the receiver said.
+void write_attempt(json_writer& out, store::attempt_row const& attempt, attempt_headers const& sent);
 
 /// The members of an event without its deliveries; the body where `with_body`.
 void write_event_members(json_writer& out, store::event_row const& event, bool with_body);

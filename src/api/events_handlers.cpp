@@ -129,12 +129,15 @@ void write_delivery_of_event(json_writer& out, store::delivery_row const& delive
     out.end_array().end_object();
 }
 
-response event_response(store::event_row const& e) {
+response event_response(store::event_details const& found, std::uint32_t limit) {
+    auto const& deliveries = found.event.deliveries;
     json_writer out;
     out.begin_object();
-    write_event_members(out, e, true);
+    write_event_members(out, found.event, true);
+    out.member("limit", limit);
+    out.member("next_cursor", found.more ? std::optional(cursor_after(deliveries.back().id.value)) : std::nullopt);
     out.key("deliveries").begin_array();
-    for (auto const& delivery : e.deliveries)
+    for (auto const& delivery : deliveries)
         write_delivery_of_event(out, delivery);
     out.end_array().end_object();
     return {.status = 200, .body = out.take(), .headers = {}};
@@ -144,9 +147,17 @@ task<response> show_event(services const* with, request what, caller who) {
     auto place = owned_of<event_id>(what, who, no_such_event);
     if (auto* no = std::get_if<response>(&place))
         co_return std::move(*no);
+    auto slice = slice_of_request(what);
+    if (auto* no = std::get_if<response>(&slice))
+        co_return std::move(*no);
+    auto const& wanted = std::get<slice_request>(slice);
+    store::event_deliveries_filter filter;
+    if (wanted.after)
+        filter.after = delivery_id{*wanted.after};
+    filter.limit = wanted.limit;
     auto& which = std::get<owned<event_id>>(place);
-    auto const found = co_await with->history->show_event(std::move(which.account_id), which.id);
-    co_return found ? event_response(*found) : failure_response(found.error(), no_such_event);
+    auto const found = co_await with->history->show_event(std::move(which.account_id), which.id, filter);
+    co_return found ? event_response(*found, filter.limit) : failure_response(found.error(), no_such_event);
 }
 
 task<response> list_events(services const* with, request what, caller who) {
@@ -180,19 +191,22 @@ task<response> list_deliveries_of_event(services const* with, request what, call
     auto place = owned_of<event_id>(what, who, no_such_event);
     if (auto* no = std::get_if<response>(&place))
         co_return std::move(*no);
-    auto wanted = delivery_states_of(what);
+    auto wanted = event_delivery_filter_of(what);
     if (auto* no = std::get_if<response>(&wanted))
         co_return std::move(*no);
     auto& which = std::get<owned<event_id>>(place);
     auto filter = std::get<store::delivery_filter>(std::move(wanted));
+    auto const limit = filter.limit;
     auto const found =
         co_await with->history->event_deliveries(std::move(which.account_id), which.id, std::move(filter));
     if (!found)
         co_return failure_response(found.error(), no_such_event);
 
     json_writer out;
-    out.begin_object().key("deliveries").begin_array();
-    for (auto const& delivery : *found)
+    out.begin_object().member("limit", limit);
+    write_next_cursor(out, *found);
+    out.key("deliveries").begin_array();
+    for (auto const& delivery : found->items)
         write_delivery(out, delivery);
     out.end_array().end_object();
     co_return response{.status = 200, .body = out.take(), .headers = {}};
@@ -204,9 +218,10 @@ void add_event_routes(std::vector<route>& out, services_ptr const& with) {
     out.push_back(make_route(with, method::post, "/api/v1/events", "publish", publish_events, {.frequent = true}));
     out.push_back(make_route(with, method::get, "/api/v1/events", "read", list_events,
                              {.query = {"cursor", "limit", "page", "event_type", "since", "until"}}));
-    out.push_back(make_route(with, method::get, "/api/v1/events/{id}", "read", show_event));
+    out.push_back(make_route(with, method::get, "/api/v1/events/{id}", "read", show_event,
+                             {.query = {"cursor", "limit", "page"}}));
     out.push_back(make_route(with, method::get, "/api/v1/events/{id}/deliveries", "read", list_deliveries_of_event,
-                             {.query = {"status", "error_class"}}));
+                             {.query = {"cursor", "limit", "page", "status", "error_class"}}));
 }
 
 } // namespace klen::webhooks::api

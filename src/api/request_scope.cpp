@@ -74,10 +74,11 @@ std::variant<store::page_request, response> page_of_request(request const& what)
     return out;
 }
 
-std::variant<std::uint32_t, response> limit_of_request(request const& what) {
-    auto const limit = number_of(what, "limit", page_limit_default, page_limit_max);
+std::variant<std::uint32_t, response> limit_of_request(request const& what, std::uint32_t otherwise,
+                                                       std::uint32_t max) {
+    auto const limit = number_of(what, "limit", otherwise, max);
     if (limit == 0)
-        return out_of_range("limit", page_limit_max);
+        return out_of_range("limit", max);
     return limit;
 }
 

@@ -28,7 +28,8 @@ inline constexpr std::uint32_t page_limit_max = 200;
 /// `?page=&limit=`
 std::variant<store::page_request, response> page_of_request(request const& what);
 /// `?limit=` of a list that has no pages.
-std::variant<std::uint32_t, response> limit_of_request(request const& what);
+std::variant<std::uint32_t, response>
+limit_of_request(request const& what, std::uint32_t otherwise = page_limit_default, std::uint32_t max = page_limit_max);
 
 /// The answer when a call that takes no body came with one that says something; `{}` says nothing.
 std::optional<response> refuse_body(request const& what);

@@ -9,6 +9,7 @@
 #include "app/metrics.hpp"
 #include "app/own_endpoints.hpp"
 #include "app/platform_key.hpp"
+#include "app/side_thread.hpp"
 #include "app/signals.hpp"
 #include "app/webhook_errands.hpp"
 #include "klen/webhooks/api/handlers.hpp"
@@ -73,6 +74,9 @@ class hard_stop {
     bool done_ = false;
     std::thread thread_;
 };
+
+/// Each is a tenth of a second or two at most (api::signed_bytes_max): nobody waits for seconds.
+constexpr std::size_t computations_waiting_max = 32;
 
 /// For what comes after the deliveries: threads to end, the private PostgreSQL to stop.
 constexpr milliseconds hard_stop_margin{3'000};
@@ -144,7 +148,8 @@ class daemon {
   public:
     daemon(config const& settings, signals& taken)
         : settings_(settings), signals_(taken), shards_("io", io_thread_count(settings.dispatch)),
-          coordinator_("coordinator", 1), catalogue_(settings.intake.extra_event_types),
+          coordinator_("coordinator", 1), side_("side", computations_waiting_max),
+          catalogue_(settings.intake.extra_event_types),
           keys_(api::key_limits{settings.server.account_key_requests_per_second_max,
                                 settings.server.platform_key_requests_per_second_max,
                                 settings.server.account_requests_per_second_max},
@@ -180,6 +185,7 @@ class daemon {
     std::optional<signing::sealer> seals_;
     io_threads shards_;
     io_threads coordinator_;
+    side_thread side_; ///< whoever waits for it is on a shard
     egress::client_context_ptr egress_;
     std::vector<std::unique_ptr<egress::net_client>> clients_;
     std::unique_ptr<webhook_errands> errands_;
@@ -292,6 +298,7 @@ api::services daemon::services() {
         return errands_->judge_address(std::move(account_id), std::move(to));
     };
     with.send_test = [this](dispatch::test_request what) { return errands_->send_test(std::move(what)); };
+    with.compute = [this](std::function<void()> what) { return side_.run(std::move(what)); };
     with.draining = [this] { return draining_.load(); };
     with.live = [this] { return shards_.answer(hung_after) && coordinator_.answer(hung_after); };
     with.alive = [this] { return dispatcher_->healthy() && shards_.answer(hung_after); };
@@ -388,6 +395,7 @@ void daemon::drain() {
             stop_server(operations_);
         log::info("stopped");
     }
+    side_.stop();
     coordinator_.stop();
     shards_.stop();
 }

@@ -1,8 +1,10 @@
 #include "history.hpp"
 
 #include "history_rows.hpp"
+#include "lists.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 namespace klen::webhooks::store {
@@ -15,31 +17,18 @@ constexpr statement find_event{"find_event", "SELECT " KLEN_EVENT_COLUMNS
                                              " FROM (SELECT * FROM events WHERE event_id = $2::uuid OFFSET 0) e"
                                              " WHERE account_id = $1::text"};
 
-// $2, $3: the ids that carry the event's millisecond; no index of its own is needed. For one delivery, its own id
-// twice.
-#define KLEN_QUEUE_COLUMNS                                                                                             \
-    "delivery_id, event_id, webhook_id, event_type, attempts_made, lease_owner IS NOT NULL, " KLEN_TIME(               \
-        "next_attempt_at")
-constexpr statement find_pending{"find_pending_of_event",
-                                 "SELECT " KLEN_QUEUE_COLUMNS
-                                 " FROM deliveries WHERE delivery_id >= $2::uuid AND delivery_id < $3::uuid"
-                                 " AND event_id = $4::uuid AND account_id = $1::text ORDER BY delivery_id LIMIT 20000"};
-constexpr statement find_one_pending{"find_pending",
-                                     "SELECT " KLEN_QUEUE_COLUMNS
-                                     " FROM deliveries WHERE delivery_id = $2::uuid AND account_id = $1::text"};
-
-#define KLEN_RECORD_COLUMNS "a.delivery_id, a.event_id, a.webhook_id, a.event_type, " KLEN_ATTEMPT_COLUMNS
-constexpr int first_of_attempt = 4;
-constexpr statement find_attempts{"find_attempts_of_event",
-                                  "SELECT " KLEN_RECORD_COLUMNS
-                                  " FROM attempts a WHERE a.delivery_id >= $2::uuid AND a.delivery_id < $3::uuid"
-                                  " AND a.event_id = $4::uuid AND a.account_id = $1::text"
-                                  " ORDER BY a.delivery_id, a.attempt LIMIT 20000"};
-// Every resend adds one, so a limit: the newest are what is asked for.
-constexpr statement find_all_attempts{
-    "find_all_attempts",
-    "SELECT " KLEN_RECORD_COLUMNS ", a.response_headers, a.response_body FROM attempts a"
-    " WHERE a.delivery_id = $2::uuid AND a.account_id = $1::text ORDER BY a.attempt DESC LIMIT 500"};
+// $2 delivery, $3 the attempt that the part before began with, $4 limit.
+constexpr statement find_attempts{"find_attempts",
+                                  "SELECT " KLEN_ATTEMPT_COLUMNS ", a.response_headers, a.response_body FROM attempts a"
+                                  " WHERE a.delivery_id = $2::uuid AND a.account_id = $1::text"
+                                  " AND a.attempt < $3::integer ORDER BY a.attempt DESC LIMIT $4::integer"};
+// Every resend adds one, so a limit: the newest are what is asked for. $2 deliveries, $3 how many of each.
+constexpr statement find_newest_attempts{
+    "find_newest_attempts",
+    "SELECT a.delivery_id, " KLEN_ATTEMPT_COLUMNS " FROM unnest($2::uuid[]) AS p (delivery_id)"
+    " CROSS JOIN LATERAL (SELECT * FROM attempts WHERE delivery_id = p.delivery_id AND account_id = $1::text"
+    "  ORDER BY attempt DESC LIMIT $3::integer) a"
+    " ORDER BY a.delivery_id, a.attempt"};
 
 // $1 webhook, $2 revisions: what was in force, the highest up to each.
 constexpr statement find_versions{
@@ -52,37 +41,6 @@ constexpr statement find_senders{"find_senders", "SELECT instance_id, header_pre
 constexpr statement find_secrets{"find_secrets", "SELECT " KLEN_SECRET_COLUMNS
                                                  ", added_revision FROM webhook_secrets WHERE webhook_id = $1::uuid"
                                                  " ORDER BY added_revision DESC, created_at DESC, secret_id DESC"};
-
-using delivery_map = std::map<delivery_id, delivery_row>;
-
-failure no_delivery() { return {fault::not_found, "there is no such delivery"}; }
-
-delivery_row& delivery_in(delivery_map& all, rows const& from, std::size_t row) {
-    auto& out = all[from.id<delivery_id>(row, 0)];
-    out.id = from.id<delivery_id>(row, 0);
-    out.event = from.id<event_id>(row, 1);
-    out.webhook = from.id<webhook_id>(row, 2);
-    if (out.event_type.empty())
-        out.event_type = from.text(row, 3);
-    return out;
-}
-
-void add_attempt(delivery_map& to, rows const& from, std::size_t row) {
-    auto& one = delivery_in(to, from, row);
-    one.attempts.push_back(attempt_at(from, row, first_of_attempt));
-    one.attempts_made = one.attempts.back().attempt;
-    one.status = status_after(one.attempts.back().decision);
-}
-
-/// What is in the queue is so whatever its earlier attempts decided.
-void add_pending_row(delivery_map& to, rows const& from, std::size_t row) {
-    auto& one = delivery_in(to, from, row);
-    one.attempts_made = static_cast<int>(from.int8(row, 4));
-    bool const leased = from.boolean(row, 5);
-    one.status = leased ? delivery_status::delivering : delivery_status::pending;
-    if (!leased)
-        one.next_attempt_at = time_at(from, row, 6);
-}
 
 result<event_row> read_event_alone(session::work& in, std::string const& account_id, event_id id) {
     auto const found = in.run(find_event, parameters().text(account_id).id(id));
@@ -100,39 +58,22 @@ result<event_row> read_event_alone(session::work& in, std::string const& account
     return out;
 }
 
-result<std::vector<delivery_row>> read_all_of_event(session::work& in, std::string const& account_id, event_id id) {
-    auto const ids = same_millisecond(id.value);
-    auto const with = parameters().text(account_id).uuid_value(ids.first).uuid_value(ids.past_last).id(id);
-    delivery_map found;
-    auto const recorded = in.run(find_attempts, with);
-    if (!recorded)
-        return recorded.error();
-    for (std::size_t i = 0; i < recorded->size(); ++i)
-        add_attempt(found, *recorded, i);
-    auto const waiting = in.run(find_pending, with);
-    if (!waiting)
-        return waiting.error();
-    for (std::size_t i = 0; i < waiting->size(); ++i)
-        add_pending_row(found, *waiting, i);
-    std::vector<delivery_row> out;
-    for (auto& [key, one] : found) {
-        one.account_id = account_id;
-        out.push_back(std::move(one));
+result<void> add_newest_attempts(session::work& in, std::string const& account_id, std::uint32_t limit,
+                                 std::vector<delivery_row>& to) {
+    std::map<delivery_id, delivery_row*> by_id;
+    std::vector<delivery_id> ids;
+    for (auto& one : to) {
+        by_id[one.id] = &one;
+        ids.push_back(one.id);
     }
-    return out;
-}
-
-void keep_last_attempt(delivery_row& of) {
-    if (!of.attempts.empty())
-        of.last_attempt = std::move(of.attempts.back());
-    of.attempts.clear();
-}
-
-bool passes(delivery_row const& one, delivery_filter const& filter) {
-    if (!filter.status.empty() && std::ranges::find(filter.status, one.status) == filter.status.end())
-        return false;
-    return !filter.error ||
-           std::ranges::any_of(one.attempts, [&](attempt_row const& a) { return a.error == *filter.error; });
+    auto const found =
+        in.run(find_newest_attempts,
+               parameters().text(account_id).array(uuid_array(ids)).int4(static_cast<std::int32_t>(limit)));
+    if (!found)
+        return found.error();
+    for (std::size_t i = 0; i < found->size(); ++i)
+        by_id.at(found->id<delivery_id>(i, 0))->attempts.push_back(attempt_at(*found, i, 1));
+    return {};
 }
 
 // --- what the requests looked like ----------------------------------------------------------------------------------
@@ -205,63 +146,59 @@ std::optional<request_origin> origin_of(attempt_row const& attempt, known_origin
     return out;
 }
 
-result<delivery_row> read_with_attempts(session::work& in, std::string const& account_id, delivery_id id) {
-    auto const with = parameters().text(account_id).id(id);
-    delivery_map all;
-    auto const recorded = in.run(find_all_attempts, with);
-    if (!recorded)
-        return recorded.error();
-    for (std::size_t i = recorded->size(); i-- > 0;) {
-        add_attempt(all, *recorded, i);
-        auto& attempt = all[id].attempts.back();
-        attempt.response_headers = recorded->bytes(i, first_of_attempt + attempt_columns);
-        attempt.response_body = recorded->bytes(i, first_of_attempt + attempt_columns + 1);
+/// A part of the attempts of `of`, in the order in which they were made.
+result<void> add_attempts(session::work& in, attempts_filter const& which, delivery_details& of) {
+    auto const limit = static_cast<std::int32_t>(which.limit);
+    auto const before = which.before.value_or(std::numeric_limits<std::int32_t>::max());
+    auto const found = in.run(
+        find_attempts, parameters().text(of.delivery.account_id).id(of.delivery.id).int4(before).int4(limit + 1));
+    if (!found)
+        return found.error();
+    of.more = found->size() > which.limit;
+    for (std::size_t i = std::min<std::size_t>(found->size(), which.limit); i-- > 0;) {
+        auto attempt = attempt_at(*found, i, 0);
+        attempt.response_headers = found->bytes(i, attempt_columns);
+        attempt.response_body = found->bytes(i, attempt_columns + 1);
+        of.delivery.attempts.push_back(std::move(attempt));
     }
-    auto const waiting = in.run(find_one_pending, with);
-    if (!waiting)
-        return waiting.error();
-    if (!waiting->empty())
-        add_pending_row(all, *waiting, 0);
-    if (all.empty())
-        return no_delivery();
-    auto& out = all[id];
-    out.account_id = account_id;
-    return std::move(out);
+    return {};
 }
 
 } // namespace
 
-result<event_row> read_event(session& on, std::string const& account_id, event_id id) {
-    result<event_row> out = no_delivery();
+result<event_details> read_event(session& on, std::string const& account_id, event_id id,
+                                 event_deliveries_filter const& which) {
+    event_details out;
     auto const done = in_one_snapshot(on, [&](session::work& in) -> result<void> {
-        out = read_event_alone(in, account_id, id);
-        if (!out)
-            return out.error();
-        auto deliveries = read_all_of_event(in, account_id, id);
+        auto event = read_event_alone(in, account_id, id);
+        if (!event)
+            return event.error();
+        out.event = std::move(*event);
+        delivery_filter all;
+        all.after = which.after;
+        all.limit = which.limit;
+        auto deliveries = list_event_deliveries(in, account_id, id, all);
         if (!deliveries)
             return deliveries.error();
-        out->deliveries = std::move(*deliveries);
-        return {};
+        out.more = deliveries->more;
+        out.event.deliveries = std::move(deliveries->items);
+        return add_newest_attempts(in, account_id, which.attempts_of_each, out.event.deliveries);
     });
     if (!done)
         return done.error();
     return out;
 }
 
-result<std::vector<delivery_row>> read_event_deliveries(session& on, std::string const& account_id, event_id id,
-                                                        delivery_filter const& filter) {
-    std::vector<delivery_row> out;
+result<slice_of<delivery_row>> read_event_deliveries(session& on, std::string const& account_id, event_id id,
+                                                     delivery_filter const& filter) {
+    slice_of<delivery_row> out;
     auto const done = in_one_snapshot(on, [&](session::work& in) -> result<void> {
         if (auto const event = read_event_alone(in, account_id, id); !event)
             return event.error();
-        auto found = read_all_of_event(in, account_id, id);
+        auto found = list_event_deliveries(in, account_id, id, filter);
         if (!found)
             return found.error();
-        for (auto& one : *found)
-            if (passes(one, filter)) {
-                keep_last_attempt(one);
-                out.push_back(std::move(one));
-            }
+        out = std::move(*found);
         return {};
     });
     if (!done)
@@ -269,13 +206,16 @@ result<std::vector<delivery_row>> read_event_deliveries(session& on, std::string
     return out;
 }
 
-result<delivery_details> read_details(session& on, std::string const& account_id, delivery_id id) {
+result<delivery_details> read_details(session& on, std::string const& account_id, delivery_id id,
+                                      attempts_filter const& which) {
     delivery_details out;
     auto const done = in_one_snapshot(on, [&](session::work& in) -> result<void> {
-        auto delivery = read_with_attempts(in, account_id, id);
+        auto delivery = read_delivery(in, account_id, id);
         if (!delivery)
             return delivery.error();
         out.delivery = std::move(*delivery);
+        if (auto added = add_attempts(in, which, out); !added)
+            return added.error();
         auto event = read_event_alone(in, account_id, out.delivery.event);
         if (event)
             out.event = std::move(*event);

@@ -6,15 +6,17 @@
 
 namespace klen::webhooks::store {
 
-/// An event with its deliveries and their attempts, without what the receivers answered; `not_found` for another
-/// account's.
-result<event_row> read_event(session& on, std::string const& account_id, event_id id);
+/// An event with a part of its deliveries and their newest attempts, without what the receivers answered; `not_found`
+/// for another account's.
+result<event_details> read_event(session& on, std::string const& account_id, event_id id,
+                                 event_deliveries_filter const& which);
 
-/// Its deliveries that pass the filter (status and error), by id, with their last attempts only.
-result<std::vector<delivery_row>> read_event_deliveries(session& on, std::string const& account_id, event_id id,
-                                                        delivery_filter const& filter);
+/// A part of its deliveries that pass the filter (status and error), by id, with their last attempts only.
+result<slice_of<delivery_row>> read_event_deliveries(session& on, std::string const& account_id, event_id id,
+                                                     delivery_filter const& filter);
 
-/// Everything about one delivery.
-result<delivery_details> read_details(session& on, std::string const& account_id, delivery_id id);
+/// One delivery with a part of its attempts.
+result<delivery_details> read_details(session& on, std::string const& account_id, delivery_id id,
+                                      attempts_filter const& which);
 
 } // namespace klen::webhooks::store

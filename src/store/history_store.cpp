@@ -53,21 +53,26 @@ class real_history_store final : public history_store {
             return store::list_deliveries(on, account_id, webhook, filter);
         });
     }
-    task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id) override {
-        return call<delivery_details>(account_id,
-                                      [account_id, id](session& on) { return read_details(on, account_id, id); });
+    task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id,
+                                                 attempts_filter which) override {
+        return call<delivery_details>(account_id, [account_id, id, which](session& on) {
+            return read_details(on, account_id, id, which);
+        });
     }
     task<result<slice_of<event_row>>> list_events(std::string account_id, event_filter filter) override {
         return call<slice_of<event_row>>(account_id, [account_id, filter = std::move(filter)](session& on) {
             return store::list_events(on, account_id, filter);
         });
     }
-    task<result<event_row>> show_event(std::string account_id, event_id id) override {
-        return call<event_row>(account_id, [account_id, id](session& on) { return read_event(on, account_id, id); });
+    task<result<event_details>> show_event(std::string account_id, event_id id,
+                                           event_deliveries_filter which) override {
+        return call<event_details>(account_id, [account_id, id, which](session& on) {
+            return read_event(on, account_id, id, which);
+        });
     }
-    task<result<std::vector<delivery_row>>> event_deliveries(std::string account_id, event_id id,
-                                                             delivery_filter filter) override {
-        return call<std::vector<delivery_row>>(account_id, [account_id, id, filter = std::move(filter)](session& on) {
+    task<result<slice_of<delivery_row>>> event_deliveries(std::string account_id, event_id id,
+                                                          delivery_filter filter) override {
+        return call<slice_of<delivery_row>>(account_id, [account_id, id, filter = std::move(filter)](session& on) {
             return read_event_deliveries(on, account_id, id, filter);
         });
     }

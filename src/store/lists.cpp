@@ -83,6 +83,24 @@ constexpr statement list_by_both{
     "list_deliveries_by_both", "WITH RECURSIVE " KLEN_TYPES KLEN_WALK_BY_BOTH KLEN_SHOW_PAGE};
 constexpr char const* merge_plan = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = on";
 
+// All deliveries of an event have its millisecond in their ids ($2, $3), so their keys are walked; no index of its own
+// is needed. $1 account, $4 event, $5 limit, $6 decisions, $7 states in the queue, $8 error class (empty: any).
+#define KLEN_HAD_ERROR_8(delivery)                                                                                     \
+    "($8::text = '' OR EXISTS (SELECT FROM attempts e WHERE e.delivery_id = " delivery                                 \
+    " AND e.error_class = $8::text OFFSET 0))"
+constexpr statement find_event_deliveries{
+    "list_deliveries_of_event",
+    "WITH walked AS ("
+    " (SELECT delivery_id FROM attempts f WHERE delivery_id >= $2::uuid AND delivery_id < $3::uuid"
+    "   AND event_id = $4::uuid AND account_id = $1::text AND " KLEN_FINAL " AND decision = ANY ($6::text[])"
+    "   AND " KLEN_HAD_ERROR_8("f.delivery_id") " ORDER BY delivery_id DESC LIMIT $5::integer)"
+    " UNION ALL"
+    " (SELECT delivery_id FROM deliveries q WHERE delivery_id >= $2::uuid AND delivery_id < $3::uuid"
+    "   AND event_id = $4::uuid AND account_id = $1::text AND (lease_owner IS NOT NULL) = ANY ($7::boolean[])"
+    "   AND " KLEN_HAD_ERROR_8("q.delivery_id") " ORDER BY delivery_id DESC LIMIT $5::integer)),"
+    "page AS MATERIALIZED (SELECT delivery_id FROM walked ORDER BY delivery_id DESC LIMIT $5::integer) "
+    KLEN_SHOW_DELIVERIES};
+
 // How many there are of that status, whatever their errors ($9 is empty), and how many attempts with that error: at
 // most $7.
 constexpr statement count_by_status{
@@ -152,6 +170,15 @@ struct wanted_states {
 /// Up to this many deliveries that pass one filter, each is asked for the other.
 constexpr std::int32_t few = 2000;
 
+/// `found` has one row more than the limit when there is more.
+slice_of<delivery_row> slice_at(rows const& found, std::uint32_t limit, std::string const& account_id) {
+    slice_of<delivery_row> out;
+    for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), limit); ++i)
+        out.items.push_back(delivery_at(found, i, account_id));
+    out.more = found.size() > limit;
+    return out;
+}
+
 class delivery_lister {
   public:
     delivery_lister(std::string const& account_id, webhook_id webhook, delivery_filter const& filter)
@@ -170,9 +197,7 @@ class delivery_lister {
             auto const found = in.run(**walk, with(limit + 1, error()));
             if (!found)
                 return found.error();
-            for (std::size_t i = 0; i < std::min<std::size_t>(found->size(), filter_.limit); ++i)
-                out.items.push_back(delivery_at(*found, i, account_id_));
-            out.more = found->size() > filter_.limit;
+            out = slice_at(*found, filter_.limit, account_id_);
             return {};
         });
         if (!done)
@@ -222,6 +247,21 @@ class delivery_lister {
 result<slice_of<delivery_row>> list_deliveries(session& on, std::string const& account_id, webhook_id webhook,
                                                delivery_filter const& filter) {
     return delivery_lister(account_id, webhook, filter).read(on);
+}
+
+result<slice_of<delivery_row>> list_event_deliveries(session::work& in, std::string const& account_id, event_id event,
+                                                     delivery_filter const& filter) {
+    wanted_states const wanted(filter.status);
+    auto const ids = same_millisecond(event.value);
+    parameters with;
+    with.text(account_id).uuid_value(ids.first);
+    with.uuid_value(filter.after ? std::min(ids.past_last, filter.after->value) : ids.past_last).id(event);
+    with.int4(static_cast<std::int32_t>(filter.limit) + 1).array(text_array(wanted.decisions)).array(wanted.leased);
+    with.text(filter.error ? policy::to_string(*filter.error) : std::string_view());
+    auto const found = in.run(find_event_deliveries, with);
+    if (!found)
+        return found.error();
+    return slice_at(*found, filter.limit, account_id);
 }
 
 result<slice_of<event_row>> list_events(session& on, std::string const& account_id, event_filter const& filter) {

@@ -8,6 +8,9 @@ namespace klen::webhooks::store {
 
 result<slice_of<delivery_row>> list_deliveries(session& on, std::string const& account_id, webhook_id webhook,
                                                delivery_filter const& filter);
+/// Of one event, which exists. The filter's status and error; descending by id.
+result<slice_of<delivery_row>> list_event_deliveries(session::work& in, std::string const& account_id, event_id event,
+                                                     delivery_filter const& filter);
 result<slice_of<event_row>> list_events(session& on, std::string const& account_id, event_filter const& filter);
 
 // A loose index scan: one step for each event type that there is, however many rows have it. $4: the one type that is

@@ -1,6 +1,10 @@
+#include "api/attempt_headers.hpp"
 #include "api/history_fixture.hpp"
 
 #include <gmock/gmock.h>
+
+#include <atomic>
+#include <thread>
 
 namespace klen::webhooks::api {
 namespace {
@@ -154,6 +158,110 @@ TEST_F(deliveries_handlers, what_cannot_be_known_any_more_is_null) {
     ASSERT_EQ(without_event.status, 200) << without_event.raw.body;
     EXPECT_TRUE(without_event.body.at("event").is_null());
     EXPECT_EQ(without_event.body.at("attempts").as_array().size(), 1U);
+}
+
+// --- its attempts, part by part
+// ---------------------------------------------------------------------------------------
+
+struct attempts_handlers : deliveries_handlers {
+    /// With so many attempts, all made in the same way as its first.
+    std::string delivery_with(int attempts) {
+        auto const id = failed_delivery();
+        db.query("INSERT INTO attempts SELECT (jsonb_populate_record(a, jsonb_build_object('attempt', n, 'superseded',"
+                 " n < " +
+                 std::to_string(attempts) + "))).* FROM attempts a, generate_series(2, " + std::to_string(attempts) +
+                 ") n");
+        db.query("UPDATE attempts SET superseded = true WHERE attempt = 1");
+        return id;
+    }
+    static std::vector<int> numbers(answer const& shown) {
+        std::vector<int> out;
+        for (auto const& one : shown.body.at("attempts").as_array())
+            out.push_back(static_cast<int>(one.at("attempt").as_int64()));
+        return out;
+    }
+};
+
+TEST_F(attempts_handlers, the_newest_come_first_and_a_cursor_leads_to_those_before) {
+    auto const path = "/deliveries/" + delivery_with(45);
+    auto const first = get(path);
+    ASSERT_EQ(first.status, 200) << first.raw.body;
+    EXPECT_EQ(first.body.at("limit"), 20);
+    EXPECT_EQ(first.body.at("attempts_made"), 45);
+    ASSERT_EQ(numbers(first).size(), 20U);
+    EXPECT_EQ(numbers(first).front(), 26);
+    EXPECT_EQ(numbers(first).back(), 45);
+    auto const second = get(path + "?limit=24&cursor=" + first.text("next_cursor"));
+    ASSERT_EQ(second.status, 200) << second.raw.body;
+    EXPECT_EQ(numbers(second).front(), 2);
+    EXPECT_EQ(numbers(second).back(), 25);
+    EXPECT_EQ(second.body.at("last_attempt").at("attempt"), 45) << "of all, not of this part";
+    auto const last = get(path + "?cursor=" + second.text("next_cursor"));
+    EXPECT_THAT(numbers(last), ElementsAre(1));
+    EXPECT_TRUE(last.body.at("next_cursor").is_null());
+    EXPECT_TRUE(get(path + "?limit=45").body.at("next_cursor").is_null());
+    auto const of_event = get("/events/" + std::string(first.text("event_id")));
+    EXPECT_EQ(of_event.body.at("deliveries").at(0).at("attempts").as_array().size(), 20U);
+    EXPECT_EQ(of_event.body.at("deliveries").at(0).at("attempts_made"), 45);
+}
+
+TEST_F(attempts_handlers, a_part_that_cannot_be_is_refused) {
+    auto const path = "/deliveries/" + failed_delivery();
+    for (std::string const query : {"?limit=101", "?limit=0", "?page=1", "?cursor=x", "?cursor=AAAAAAAAAAAAAAAAAAAAAA",
+                                    "?cursor=AZpLIBHYf2Kxp148iNBKGQ", "?after=1"})
+        EXPECT_EQ(get(path + query).status, 400) << query;
+    EXPECT_EQ(get(path + "?limit=100").status, 200);
+}
+
+/// Has a thread for what takes long, as the daemon has.
+struct computing_handlers : testing_support::history_fixture {
+    computing_handlers() {
+        with.compute = [this](std::function<void()> what) -> task<result<void>> {
+            if (full)
+                co_return failure{fault::overloaded, "too much"};
+            std::thread([&what] { what(); }).join();
+            ++computed;
+            co_return result<void>();
+        };
+        create_webhook();
+    }
+    std::atomic<int> computed = 0;
+    std::atomic<bool> full = false;
+};
+
+TEST_F(computing_handlers, headers_are_signed_on_the_thread_for_it_or_left_out_with_a_word) {
+    auto const path = "/deliveries/" + failed_delivery();
+    auto const shown = get(path);
+    ASSERT_EQ(shown.status, 200) << shown.raw.body;
+    EXPECT_EQ(computed, 1);
+    EXPECT_TRUE(shown.body.at("attempts").at(0).at("request_headers").is_array());
+    EXPECT_EQ(shown.body.at("attempts").at(0).at("request_headers_left_out"), false);
+    full = true;
+    auto const without = get(path);
+    ASSERT_EQ(without.status, 200) << without.raw.body;
+    EXPECT_EQ(computed, 1);
+    EXPECT_TRUE(without.body.at("attempts").at(0).at("request_headers").is_null());
+    EXPECT_EQ(without.body.at("attempts").at(0).at("request_headers_left_out"), true);
+}
+
+TEST_F(attempts_handlers, a_call_signs_so_many_bytes_and_leaves_the_oldest_out) {
+    auto const id = *delivery_id::parse(delivery_with(10));
+    auto const details = run_task(recorded->show_delivery("acct_1", id, {})).value();
+    auto const each = details.event->body.size() * 2; // one secret: two signatures
+    auto const left_out = [&](std::uint64_t bytes_max) {
+        auto const sent = write_attempt_headers(details, seals, bytes_max);
+        EXPECT_EQ(sent.size(), 10U);
+        std::string out;
+        for (auto const& one : sent) {
+            EXPECT_NE(one.left_out, one.lines.has_value());
+            out += one.left_out ? '-' : 'x';
+        }
+        return out;
+    };
+    EXPECT_EQ(left_out(signed_bytes_max), "xxxxxxxxxx");
+    EXPECT_EQ(left_out(3 * each), "-------xxx");
+    EXPECT_EQ(left_out(3 * each - 1), "--------xx");
+    EXPECT_EQ(left_out(0), "---------x") << "one part of one attempt always shows its headers";
 }
 
 // --- resend and cancel ----------------------------------------------------------------------------------------------

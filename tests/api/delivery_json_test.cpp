@@ -93,19 +93,23 @@ TEST(delivery_json, an_attempt_tells_what_set_it_off_and_how_it_ended) {
 
 TEST(delivery_json, request_headers_that_are_not_known_are_null) {
     json_writer out;
-    write_attempt(out, failed_attempt(), std::nullopt);
-    EXPECT_TRUE(boost::json::parse(out.take()).at("request_headers").is_null());
+    write_attempt(out, failed_attempt(), {});
+    auto const unknown = boost::json::parse(out.take());
+    EXPECT_TRUE(unknown.at("request_headers").is_null());
+    EXPECT_EQ(unknown.at("request_headers_left_out"), false);
+    write_attempt(out, failed_attempt(), {std::nullopt, true});
+    EXPECT_EQ(boost::json::parse(out.take()).at("request_headers_left_out"), true);
 }
 
-TEST(delivery_json, the_last_attempt_is_the_row_s_own_or_the_last_of_all) {
+TEST(delivery_json, the_last_attempt_is_the_row_s_own_whichever_part_of_all_is_shown) {
     store::delivery_row row;
     auto const last = [&] { return object_of([&](json_writer& out) { write_delivery_members(out, row); }); };
     EXPECT_TRUE(last().at("last_attempt").is_null());
     row.last_attempt = failed_attempt();
     EXPECT_EQ(last().at("last_attempt").at("attempt"), 3);
     row.attempts = {failed_attempt(), failed_attempt()};
-    row.attempts.back().attempt = 4;
-    EXPECT_EQ(last().at("last_attempt").at("attempt"), 4);
+    row.attempts.back().attempt = 2;
+    EXPECT_EQ(last().at("last_attempt").at("attempt"), 3);
 }
 
 } // namespace

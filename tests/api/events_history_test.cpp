@@ -83,6 +83,31 @@ TEST_F(events_history, the_deliveries_of_one_are_filtered_by_what_became_of_them
     EXPECT_EQ(get("/events/" + make_uuid_v7().text() + "/deliveries").status, 404);
 }
 
+TEST_F(events_history, the_deliveries_of_one_come_in_parts) {
+    for (int i = 0; i < 5; ++i)
+        create_webhook();
+    auto const event = publish();
+    attempt_all({});
+    for (std::string const path : {"/events/" + event, "/events/" + event + "/deliveries"}) {
+        std::set<std::string> seen;
+        std::string cursor;
+        for (std::size_t part = 0; part < 3; ++part) {
+            auto const shown = get(path + "?limit=2" + (cursor.empty() ? "" : "&cursor=" + cursor));
+            ASSERT_EQ(shown.status, 200) << shown.raw.body;
+            EXPECT_EQ(shown.body.at("limit"), 2);
+            auto const ids = ids_of(shown, "deliveries");
+            EXPECT_EQ(ids.size(), part == 2 ? 1U : 2U);
+            seen.insert(ids.begin(), ids.end());
+            EXPECT_EQ(shown.body.at("next_cursor").is_null(), part == 2);
+            cursor = part == 2 ? "" : shown.text("next_cursor");
+        }
+        EXPECT_EQ(seen.size(), 5U) << path;
+        EXPECT_EQ(get(path + "?page=2").status, 400);
+        EXPECT_EQ(get(path + "?limit=201").status, 400);
+    }
+    EXPECT_EQ(ids_of(get("/events/" + event + "/deliveries?status=failed&limit=2"), "deliveries").size(), 2U);
+}
+
 // --- publishing -----------------------------------------------------------------------------------------------------
 
 constexpr char const* event_json = R"({"event_type":"call.ended","payload":{"a":1}})";

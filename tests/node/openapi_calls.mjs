@@ -298,7 +298,12 @@ async function history(id, event) {
   await call(`GET ${v1}/events`, 400, { key: platform });
   await call(`GET ${v1}/events/{id}`, 200, { key, id: event });
   await call(`GET ${v1}/events/{id}`, 200, { key: platform, id: event, query: `account_id=${account}` });
-  for (const query of ['', 'status=delivered', 'error_class=timeout']) await call(`GET ${v1}/events/{id}/deliveries`, 200, { key, id: event, query });
+  for (const query of ['', 'status=delivered', 'error_class=timeout', 'limit=1']) await call(`GET ${v1}/events/{id}/deliveries`, 200, { key, id: event, query });
+  await call(`GET ${v1}/events/{id}`, 200, { key, id: event, query: 'limit=1' });
+  for (const query of ['page=2', 'cursor=x', 'limit=201']) {
+    await call(`GET ${v1}/events/{id}/deliveries`, 400, { key, id: event, query });
+    await call(`GET ${v1}/events/{id}`, 400, { key, id: event, query });
+  }
   return all[0].id;
 }
 
@@ -323,6 +328,10 @@ async function failures() {
   await call(`POST ${delivery}/cancel`, 409, { key, id: failed.id });
   const resent = await replayed(`POST ${delivery}/resend`, 202, { key, id: failed.id });
   await eventually('the resent attempt', async () => (await call(`GET ${delivery}`, 200, { key, id: failed.id })).json.attempts_made === 3);
+  const newest = await call(`GET ${delivery}`, 200, { key, id: failed.id, query: 'limit=1' });
+  const before = await call(`GET ${delivery}`, 200, { key, id: failed.id, query: `limit=100&cursor=${newest.json.next_cursor}` });
+  if (newest.json.attempts[0].attempt !== 3 || before.json.attempts.length !== 2) problem('attempts', 'not part by part');
+  for (const query of ['page=2', 'cursor=x', 'limit=101']) await call(`GET ${delivery}`, 400, { key, id: failed.id, query });
   if (resent.json.id !== failed.id) problem('resend', 'another id');
 
   const since = { since: '2026-01-01T00:00:00Z', until: null, never_attempted: true };

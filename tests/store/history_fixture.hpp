@@ -83,7 +83,7 @@ class history_fixture : public testing::Test {
     result<delivery_row> resend(delivery_id id, std::string const& account = "a") {
         return run(history->resend(account, id, make_uuid_v7()));
     }
-    delivery_row state(delivery_id id) { return run(history->show_delivery("a", id)).value().delivery; }
+    delivery_row state(delivery_id id) { return run(history->show_delivery("a", id, {})).value().delivery; }
     slice_of<delivery_row> list(delivery_filter filter = {}) {
         auto got = run(history->list_deliveries("a", hook, std::move(filter)));
         EXPECT_TRUE(got) << got.error().message;

@@ -191,8 +191,8 @@ TEST_F(history_lists_test, anothers_webhook_delivery_and_event_are_not_found) {
     auto const one = publish();
     EXPECT_EQ(run(history->list_deliveries("b", hook, {})).error().kind, fault::not_found);
     EXPECT_EQ(run(history->list_deliveries("a", make_id<webhook_id>(), {})).error().kind, fault::not_found);
-    EXPECT_EQ(run(history->show_delivery("b", one.id)).error().kind, fault::not_found);
-    EXPECT_EQ(run(history->show_event("b", one.event_of)).error().kind, fault::not_found);
+    EXPECT_EQ(run(history->show_delivery("b", one.id, {})).error().kind, fault::not_found);
+    EXPECT_EQ(run(history->show_event("b", one.event_of, {})).error().kind, fault::not_found);
     EXPECT_EQ(run(history->event_deliveries("b", one.event_of, {})).error().kind, fault::not_found);
     EXPECT_TRUE(run(history->list_events("b", {})).value().items.empty());
 }
@@ -225,7 +225,7 @@ TEST_F(history_lists_test, an_event_is_shown_with_its_deliveries_in_every_state)
     ASSERT_EQ(taken.size(), 3U);
     record(taken[0], decision::delivered);
     record(taken[1], decision::failed, error_class::timeout);
-    auto const shown = run(history->show_event("a", taken[0].event_of)).value();
+    auto const shown = run(history->show_event("a", taken[0].event_of, {})).value().event;
     EXPECT_EQ(shown.body, "{\"x\":1}");
     EXPECT_EQ(shown.event_type, "call.ended");
     std::map<delivery_status, int> counts;
@@ -237,13 +237,86 @@ TEST_F(history_lists_test, an_event_is_shown_with_its_deliveries_in_every_state)
                                                       {delivery_status::failed, 1}}));
     auto const pending =
         run(history->event_deliveries("a", taken[0].event_of, {.status = {delivery_status::pending}})).value();
-    EXPECT_EQ(pending.size(), 2U);
+    EXPECT_EQ(pending.items.size(), 2U);
     auto const timed_out =
         run(history->event_deliveries("a", taken[0].event_of, {.error = error_class::timeout})).value();
-    ASSERT_EQ(timed_out.size(), 1U);
-    EXPECT_EQ(timed_out[0].id, taken[1].id);
-    EXPECT_EQ(timed_out[0].last_attempt->error, error_class::timeout);
-    EXPECT_TRUE(timed_out[0].attempts.empty());
+    ASSERT_EQ(timed_out.items.size(), 1U);
+    EXPECT_EQ(timed_out.items[0].id, taken[1].id);
+    EXPECT_EQ(timed_out.items[0].last_attempt->error, error_class::timeout);
+    EXPECT_TRUE(timed_out.items[0].attempts.empty());
+}
+
+TEST_F(history_lists_test, the_deliveries_of_an_event_come_in_parts_each_once) {
+    for (int i = 0; i < 6; ++i)
+        add_webhook(db, "a", {"*"});
+    auto const taken = publish_all();
+    ASSERT_EQ(taken.size(), 7U);
+    for (std::size_t i = 0; i < 4; ++i)
+        record(taken[i], i % 2 == 0 ? decision::delivered : decision::retry, error_class::timeout);
+    publish_all(); // another event, of the same millisecond perhaps
+    std::vector<delivery_id> expected, listed, shown;
+    for (auto const& one : taken)
+        expected.push_back(one.id);
+    std::vector<bool> more;
+    delivery_filter filter{.limit = 3};
+    event_deliveries_filter with_event{.limit = 3};
+    for (int part = 0; part < 3; ++part) {
+        auto const got = run(history->event_deliveries("a", taken[0].event_of, filter)).value();
+        auto const details = run(history->show_event("a", taken[0].event_of, with_event)).value();
+        for (auto const& one : got.items)
+            listed.push_back(one.id);
+        for (auto const& one : details.event.deliveries)
+            shown.push_back(one.id);
+        more.push_back(got.more);
+        EXPECT_EQ(details.more, got.more);
+        filter.after = got.items.back().id;
+        with_event.after = filter.after;
+    }
+    EXPECT_EQ(listed, newest_first(expected));
+    EXPECT_EQ(shown, listed);
+    EXPECT_EQ(more, (std::vector{true, true, false}));
+    auto const late = run(history->event_deliveries(
+        "a", taken[0].event_of, {.error = error_class::timeout, .after = newest_first(expected).back(), .limit = 3}));
+    EXPECT_TRUE(late.value().items.empty());
+}
+
+TEST_F(history_lists_test, attempts_come_in_parts_the_newest_part_first) {
+    auto const one = publish();
+    record(one, decision::failed, error_class::timeout);
+    sql("UPDATE attempts SET superseded = true, decision = 'retry'");
+    sql("INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, event_type, decision, "
+        "error_class,"
+        " status, message, started_at, duration_us, instance_id, response_body, superseded)"
+        " SELECT delivery_id, n, event_id, webhook_id, account_id, event_type, 'failed', error_class, status, message,"
+        " started_at, duration_us, instance_id, convert_to('answer ' || n, 'UTF8'), n < 60"
+        " FROM attempts, generate_series(2, 60) n");
+    std::vector<int> seen;
+    std::vector<std::size_t> sizes;
+    attempts_filter which{.limit = 25};
+    for (bool more = true; more;) {
+        auto const part = run(history->show_delivery("a", one.id, which)).value();
+        auto const& attempts = part.delivery.attempts;
+        ASSERT_FALSE(attempts.empty());
+        EXPECT_EQ(part.origins.size(), attempts.size());
+        EXPECT_EQ(part.delivery.attempts_made, 60);
+        EXPECT_EQ(part.delivery.last_attempt->attempt, 60);
+        EXPECT_EQ(part.delivery.status, delivery_status::failed);
+        sizes.push_back(attempts.size());
+        for (std::size_t i = attempts.size(); i-- > 0;)
+            seen.push_back(attempts[i].attempt);
+        if (attempts.back().attempt > 1)
+            EXPECT_EQ(attempts.back().response_body, "answer " + std::to_string(attempts.back().attempt));
+        which.before = attempts.front().attempt;
+        more = part.more;
+    }
+    EXPECT_EQ(sizes, (std::vector<std::size_t>{25, 25, 10}));
+    ASSERT_EQ(seen.size(), 60U);
+    for (int i = 0; i < 60; ++i)
+        EXPECT_EQ(seen[static_cast<std::size_t>(i)], 60 - i);
+    auto const event = run(history->show_event("a", one.event_of, {})).value().event;
+    ASSERT_EQ(event.deliveries.at(0).attempts.size(), 20U);
+    EXPECT_EQ(event.deliveries[0].attempts.front().attempt, 41);
+    EXPECT_EQ(event.deliveries[0].attempts.back().attempt, 60);
 }
 
 // --- one delivery ---------------------------------------------------------------------------------------------------
@@ -258,7 +331,7 @@ TEST_F(history_lists_test, a_delivery_is_shown_with_all_that_is_known_of_it) {
     first.signed_at = 1'700'000'000;
     first.webhook_revision = 7;
     ASSERT_TRUE(run(queue->record(me, {first})));
-    auto const shown = run(history->show_delivery("a", one.id)).value();
+    auto const shown = run(history->show_delivery("a", one.id, {})).value();
     EXPECT_EQ(shown.delivery.status, delivery_status::pending);
     EXPECT_EQ(shown.event.value().body, "{\"x\":1}");
     ASSERT_EQ(shown.delivery.attempts.size(), 1U);
@@ -276,7 +349,7 @@ TEST_F(history_lists_test, a_delivery_is_shown_with_all_that_is_known_of_it) {
     EXPECT_EQ(attempt.instance, me);
     EXPECT_EQ(attempt.next_attempt_at, shown.delivery.next_attempt_at);
     sql("DELETE FROM events");
-    EXPECT_FALSE(run(history->show_delivery("a", one.id)).value().event);
+    EXPECT_FALSE(run(history->show_delivery("a", one.id, {})).value().event);
 }
 
 TEST_F(history_lists_test, each_attempt_comes_with_what_its_headers_were_made_of_then) {
@@ -304,7 +377,7 @@ TEST_F(history_lists_test, each_attempt_comes_with_what_its_headers_were_made_of
     attempt(25, 1900); // both secrets
     attempt(25, 2100); // the old one's grace is over
     attempt(25, 0);    // nothing was sent
-    auto const shown = run(history->show_delivery("a", one.id)).value();
+    auto const shown = run(history->show_delivery("a", one.id, {})).value();
     ASSERT_EQ(shown.origins.size(), 5U);
     auto const signers = [&](std::size_t i) {
         std::string out;
@@ -324,7 +397,7 @@ TEST_F(history_lists_test, each_attempt_comes_with_what_its_headers_were_made_of
     EXPECT_EQ(signers(3), "2");
     EXPECT_FALSE(shown.origins[4]);
     sql("DELETE FROM senders");
-    EXPECT_FALSE(run(history->show_delivery("a", one.id)).value().origins[0]);
+    EXPECT_FALSE(run(history->show_delivery("a", one.id, {})).value().origins[0]);
 }
 
 } // namespace

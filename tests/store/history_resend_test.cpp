@@ -150,7 +150,7 @@ TEST_F(history_resend_test, an_answer_that_is_lost_repeats_it_without_harm) {
     auto options = db.options();
     options.url = proxy.url();
     auto const own = make_history_store(options, 1);
-    ASSERT_TRUE(run(own->show_delivery("a", failed())));
+    ASSERT_TRUE(run(own->show_delivery("a", failed(), {})));
     for (int cut = 0; cut < 9; ++cut) {
         auto const id = failed();
         proxy.swallow_answer_after(cut);

@@ -37,13 +37,34 @@ struct slice_of {
     bool more = false; ///< there is more after the last one
 };
 
+/// Which attempts of a delivery are shown: the newest, or the newest of those before an earlier part's first one.
+struct attempts_filter {
+    std::optional<int> before{};
+    std::uint32_t limit = 20;
+};
+
 /// A delivery with everything that is known of it.
 struct delivery_details {
-    delivery_row delivery;          ///< with all attempts, response bodies included
+    delivery_row delivery;          ///< with its last attempt, and a part of its attempts, response bodies included
+    bool more = false;              ///< there are attempts before these
     std::optional<event_row> event; ///< without its deliveries; none: past its retention
-    /// One for each attempt, in their order: what its request headers were made of. None: nothing was sent, or it is
-    /// not known any more.
+    /// One for each attempt of the part, in their order: what its request headers were made of. None: nothing was sent,
+    /// or it is not known any more.
     std::vector<std::optional<request_origin>> origins;
+};
+
+/// Which deliveries of an event are shown with it. A delivery may have been sent again any number of times: of each the
+/// newest attempts are shown.
+struct event_deliveries_filter {
+    std::optional<delivery_id> after{};
+    std::uint32_t limit = 50;
+    std::uint32_t attempts_of_each = 20;
+};
+
+/// An event with a part of its deliveries.
+struct event_details {
+    event_row event; ///< its deliveries with the newest attempts of each
+    bool more = false;
 };
 
 struct recover_request {
@@ -64,14 +85,16 @@ class history_store {
     /// than the cursor, so the next slice neither repeats nor misses one.
     virtual task<result<slice_of<delivery_row>>> list_deliveries(std::string account_id, webhook_id webhook,
                                                                  delivery_filter filter) = 0;
-    virtual task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id) = 0;
+    virtual task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id,
+                                                         attempts_filter which) = 0;
     /// Events without bodies and deliveries.
     virtual task<result<slice_of<event_row>>> list_events(std::string account_id, event_filter filter) = 0;
-    /// The event and its deliveries with their attempts.
-    virtual task<result<event_row>> show_event(std::string account_id, event_id id) = 0;
-    /// The event's deliveries alone, filtered by status and error; by id, ascending.
-    virtual task<result<std::vector<delivery_row>>> event_deliveries(std::string account_id, event_id id,
-                                                                     delivery_filter filter) = 0;
+    /// The event and its deliveries with their attempts, in the order of `event_deliveries`.
+    virtual task<result<event_details>> show_event(std::string account_id, event_id id,
+                                                   event_deliveries_filter which) = 0;
+    /// The event's deliveries alone, filtered by status and error; by id, descending.
+    virtual task<result<slice_of<delivery_row>>> event_deliveries(std::string account_id, event_id id,
+                                                                  delivery_filter filter) = 0;
 
     /// Sends a delivery once more, as soon as its lane has room. A finished one gets one attempt. One that waits for
     /// its schedule's next attempt gets an extra one; when that fails the schedule goes on as if nothing had been; when

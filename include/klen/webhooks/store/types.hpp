@@ -145,9 +145,8 @@ struct delivery_row {
     delivery_status status{};
     int attempts_made = 0;
     std::optional<wall_time> next_attempt_at;
-    std::vector<attempt_row> attempts; ///< where the call says so
-    /// Of the last attempt, where the call does not give all of them.
-    std::optional<attempt_row> last_attempt;
+    std::vector<attempt_row> attempts;       ///< where the call says so; in the order in which they were made
+    std::optional<attempt_row> last_attempt; ///< of all, without what the receiver answered
 };
 
 struct event_row {
