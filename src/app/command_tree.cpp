@@ -103,6 +103,15 @@ void command_tree::add_paging(CLI::App* to, paged how) {
         all->excludes(place);
 }
 
+void command_tree::add_part(CLI::App* to, std::string const& plural, std::uint32_t limit_max) {
+    auto& paging = common_.paging;
+    to->add_option("--limit", paging.limit, "How many " + plural + " at once, up to " + std::to_string(limit_max))
+        ->check(CLI::Range(1U, limit_max))
+        ->option_text("N")
+        ->group(list_options);
+    to->add_option("--cursor", paging.cursor, "Where to go on: what the part before ended with")->group(list_options);
+}
+
 CLI::Option* command_tree::add_id(CLI::App* to, std::string const& name, std::string& into, std::string const& what) {
     return to->add_option(name, into, what)->required()->check(CLI::Validator(refuse_empty, ""));
 }

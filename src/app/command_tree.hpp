@@ -48,6 +48,8 @@ class command_tree {
     enum class paged { by_page, by_cursor, not_at_all };
     /// --limit and what else walks a list.
     void add_paging(CLI::App* to, paged how);
+    /// --limit and --cursor of what is shown with one thing: its `plural`.
+    void add_part(CLI::App* to, std::string const& plural, std::uint32_t limit_max);
     /// The thing that the command is about; empty is refused: it would name the list.
     static CLI::Option* add_id(CLI::App* to, std::string const& name, std::string& into, std::string const& what);
     /// An option that may be repeated, one value each time: without that it would swallow what follows it.

@@ -57,11 +57,14 @@ void declare_list(command_tree& in, CLI::App& group) {
 void declare_show(command_tree& in, CLI::App& group) {
     auto const id = std::make_shared<std::string>();
     auto const full = std::make_shared<bool>(false);
-    auto& api = in.common().api;
-    auto* const sub = in.command(group, "show", "Show one delivery, its body and its attempts",
-                                 [&api, id, full] { return run_delivery_show(api, *id, *full); });
+    constexpr std::uint32_t attempts_max = 100;
+    auto& common = in.common();
+    auto* const sub =
+        in.command(group, "show", "Show one delivery, its body and its newest attempts",
+                   [&common, id, full] { return run_delivery_show(common.api, *id, common.paging, *full); });
     command_tree::add_id(sub, "id", *id, delivery_id);
     sub->add_flag("--full", *full, "Also headers and bodies of each attempt's request and response");
+    in.add_part(sub, "attempts", attempts_max);
     in.add_api(sub);
 }
 

@@ -57,10 +57,13 @@ void declare_list(command_tree& in, CLI::App& group) {
 
 void declare_show(command_tree& in, CLI::App& group) {
     auto const id = std::make_shared<std::string>();
-    auto& api = in.common().api;
-    auto* const sub = in.command(group, "show", "Show one event, its body and its deliveries with their attempts",
-                                 [&api, id] { return run_event_show(api, *id); });
+    constexpr std::uint32_t deliveries_max = 200;
+    auto& common = in.common();
+    auto* const sub =
+        in.command(group, "show", "Show one event, its body and its deliveries with their newest attempts",
+                   [&common, id] { return run_event_show(common.api, *id, common.paging); });
     command_tree::add_id(sub, "id", *id, "The event's id");
+    in.add_part(sub, "deliveries", deliveries_max);
     in.add_api(sub);
 }
 

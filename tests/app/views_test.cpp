@@ -76,6 +76,17 @@ TEST(views, resending_answers_without_event_and_attempts) {
     EXPECT_TRUE(has(delivery_text(read(R"({"id":"d1","event":null,"attempts":[]})"), false), "past its retention"));
 }
 
+TEST(views, what_is_shown_in_part_says_how_to_go_on) {
+    auto const delivery = read(R"({"id":"d1","event":null,"next_cursor":"c1","attempts":[
+        {"attempt":7,"status":null,"request_headers":null,"request_headers_left_out":true}]})");
+    EXPECT_TRUE(has(delivery_text(delivery, false), "there are earlier attempts: --cursor c1\n"));
+    EXPECT_TRUE(has(delivery_text(delivery, true), "left out")) << delivery_text(delivery, true);
+    auto const event = read(R"({"id":"e1","body":{},"next_cursor":"c2","deliveries":[{"id":"d1","attempts":[]}]})");
+    EXPECT_TRUE(has(event_text(event), "there are more deliveries: --cursor c2\n"));
+    auto const whole = read(R"({"id":"e1","body":{},"next_cursor":null,"deliveries":[{"id":"d1","attempts":[]}]})");
+    EXPECT_FALSE(has(event_text(whole), "--cursor"));
+}
+
 TEST(views, a_list_of_deliveries_shows_what_the_last_attempt_came_to) {
     auto const row = [](std::string_view last) {
         return delivery_list_view(false).row(

@@ -255,23 +255,25 @@ result<api_request> delivery_list_request(api_options const& api, delivery_list_
     bool const of_event = !what.event.empty();
     if (of_event != what.webhook.empty())
         return failure{fault::invalid_argument, "give either --webhook ID or --event ID"};
-    bool const more = !what.event_type.empty() || !what.since.empty() || !what.until.empty() ||
-                      !what.paging.cursor.empty() || what.paging.limit != 0;
-    if (of_event && more)
+    if (of_event && (!what.event_type.empty() || !what.since.empty() || !what.until.empty()))
         return failure{fault::invalid_argument, "the deliveries of one --event can be filtered by --status and "
-                                                "--error-class only, and come all at once"};
+                                                "--error-class only"};
     auto out = request_for(api, "GET",
                            of_event ? path_of("/api/v1/events", what.event, "/deliveries")
                                     : path_of("/api/v1/webhooks", what.webhook, "/deliveries"));
     out.ask("status", joined(what.statuses)).ask("error_class", what.error_class);
-    if (of_event)
-        return out;
     out.ask("event_type", what.event_type);
     if (auto asked = ask_time(out, "since", what.since, now); asked.has_error())
         return asked.error();
     if (auto asked = ask_time(out, "until", what.until, now); asked.has_error())
         return asked.error();
     ask_page(out, what.paging);
+    return out;
+}
+
+api_request show_request(api_options const& api, std::string path, paging_options const& part) {
+    auto out = request_for(api, "GET", std::move(path));
+    ask_page(out, part);
     return out;
 }
 

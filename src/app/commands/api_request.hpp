@@ -48,6 +48,8 @@ api_request webhook_test_request(api_options const& api, std::string const& id, 
 result<api_request> recover_request(api_options const& api, recover_options const& what, wall_time now);
 api_request jobs_request(api_options const& api, std::string const& webhook, std::uint32_t limit);
 result<api_request> delivery_list_request(api_options const& api, delivery_list_options const& what, wall_time now);
+/// Of one thing that is shown with a part of a list.
+api_request show_request(api_options const& api, std::string path, paging_options const& part);
 result<api_request> event_list_request(api_options const& api, event_list_options const& what, wall_time now);
 api_request event_type_list_request(api_options const& api, paging_options const& paging);
 /// `create` or else update. `sample`: JSON text, empty: none.

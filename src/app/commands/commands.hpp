@@ -119,7 +119,7 @@ struct delivery_list_options {
     std::string until;
 };
 int run_delivery_list(api_options const& api, delivery_list_options const& what);
-int run_delivery_show(api_options const& api, std::string const& id, bool full);
+int run_delivery_show(api_options const& api, std::string const& id, paging_options const& part, bool full);
 int run_delivery_resend(api_options const& api, std::string const& id);
 int run_delivery_cancel(api_options const& api, std::string const& id);
 
@@ -130,7 +130,7 @@ struct event_list_options {
     std::string until;
 };
 int run_event_list(api_options const& api, event_list_options const& what);
-int run_event_show(api_options const& api, std::string const& id);
+int run_event_show(api_options const& api, std::string const& id, paging_options const& part);
 
 struct event_type_fields {
     std::string event_type;

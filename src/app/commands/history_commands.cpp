@@ -37,8 +37,8 @@ int run_delivery_list(api_options const& api, delivery_list_options const& what)
                      delivery_list_view(!what.event.empty()));
 }
 
-int run_delivery_show(api_options const& api, std::string const& id, bool full) {
-    return call_and_show(api, request_for(api, "GET", path_of(deliveries_path, id)), delivery_shower(full));
+int run_delivery_show(api_options const& api, std::string const& id, paging_options const& part, bool full) {
+    return call_and_show(api, show_request(api, path_of(deliveries_path, id), part), delivery_shower(full));
 }
 
 int run_delivery_resend(api_options const& api, std::string const& id) {
@@ -57,8 +57,8 @@ int run_event_list(api_options const& api, event_list_options const& what) {
     return show_list(api, event_list_request(api, what, system_clock().wall()), what.paging, event_list_view());
 }
 
-int run_event_show(api_options const& api, std::string const& id) {
-    return call_and_show(api, request_for(api, "GET", path_of("/api/v1/events", id)), event_text);
+int run_event_show(api_options const& api, std::string const& id, paging_options const& part) {
+    return call_and_show(api, show_request(api, path_of("/api/v1/events", id), part), event_text);
 }
 
 // --- the catalogue --------------------------------------------------------------------------------------------------

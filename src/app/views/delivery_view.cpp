@@ -32,7 +32,9 @@ std::string attempt_text(std::string const& canonical) {
         return {};
     auto const& a = attempt->value;
     std::string out = "attempt " + terminal_safe(text_member(a, "attempt"), 16) + ":\n";
-    out += "  request headers:\n" + header_lines(member(a, "request_headers"), "    ");
+    out += "  request headers:\n" + (is_true(a, "request_headers_left_out")
+                                         ? "    left out, it was too much at once: ask for less with --limit\n"
+                                         : header_lines(member(a, "request_headers"), "    "));
     if (text_member(a, "status").empty())
         return out + "  no response\n";
     out += "  response headers:\n" + header_lines(member(a, "response_headers"), "    ");
@@ -86,7 +88,7 @@ std::string delivery_text(json_answer const& delivery, bool full) {
     if (full)
         for (auto const& attempt : items_of(delivery.text, "attempts").value_or(std::vector<std::string>{}))
             text += attempt_text(attempt);
-    return text;
+    return text + next_part_text(d, "earlier attempts");
 }
 
 } // namespace klen::webhooks::app

@@ -29,11 +29,12 @@ std::string event_text(json_answer const& event) {
         text_block one("  ");
         one.add("webhook", text_member(d, "webhook_id"))
             .add("status", text_member(d, "status"))
+            .add("attempts made", text_member(d, "attempts_made"))
             .add_unless_empty("next attempt", time_member(d, "next_attempt_at"));
         out += "delivery " + terminal_safe(text_member(d, "id"), 64) + ":\n" + one.take() +
                attempts_table(member(d, "attempts"), "  ");
     }
-    return out;
+    return out + next_part_text(e, "more deliveries");
 }
 
 list_view event_type_list_view() {

@@ -44,6 +44,11 @@ std::string attempts_table(json::value const& attempts, std::string const& margi
     return with_margin(table.take(), margin);
 }
 
+std::string next_part_text(json::value const& shown, std::string const& what) {
+    auto const cursor = text_member(shown, "next_cursor");
+    return cursor.empty() ? "" : "there are " + what + ": --cursor " + terminal_safe(cursor, 256) + "\n";
+}
+
 std::string header_lines(json::value const& headers, std::string const& margin) {
     std::string out;
     auto const line = [&](std::string const& name, std::string const& value) {

@@ -35,6 +35,9 @@ std::string whoami_text(json_answer const& caller);
 
 /// A table of the attempts in `attempts` (an array).
 std::string attempts_table(boost::json::value const& attempts, std::string const& margin);
+/// Where `shown` is a part of a list: how to go on to the next one. Empty when there is none. `what`: "earlier
+/// attempts".
+std::string next_part_text(boost::json::value const& shown, std::string const& what);
 /// [["Name","value"],…] a line each; "-" for none.
 std::string header_lines(boost::json::value const& headers, std::string const& margin);
 /// A body as JSON text, a string that may hold JSON, or base64 of bytes: indented where it is JSON.
