@@ -61,6 +61,16 @@ TEST(idempotency, who_may_less_asks_for_something_else) {
     EXPECT_NE(all, hash_of(asked("{}"), {"manage_keys"}));
 }
 
+TEST(idempotency, another_key_that_makes_a_key_asks_for_something_else) {
+    auto const by = [](std::string_view route, std::string key_id) {
+        auto what = asked("{}");
+        what.route = route;
+        return idempotency_hash(what, {.key_id = std::move(key_id), .account_id = "acct_1", .permissions = {}});
+    };
+    EXPECT_NE(by("/api/v1/keys", "slow"), by("/api/v1/keys", "fast"));
+    EXPECT_EQ(by("/api/v1/webhooks", "slow"), by("/api/v1/webhooks", "fast")) << "a key may be replaced meanwhile";
+}
+
 TEST(idempotency, a_key_belongs_to_an_account_a_call_and_a_thing) {
     auto const base = idempotency_scope(asked("{}"), of_account("acct_1"));
     EXPECT_EQ(base, idempotency_scope(asked("other body"), of_account("acct_1")));
