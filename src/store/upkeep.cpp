@@ -6,6 +6,7 @@ namespace {
 
 constexpr std::int32_t days_ahead = 3;
 constexpr std::size_t rows_at_once = 10'000;
+constexpr std::size_t webhooks_at_once = 1'000; ///< each with what belongs to it
 
 constexpr statement take_turn{"take_upkeep_turn", "SELECT pg_try_advisory_xact_lock(7236284118012)"};
 constexpr statement make_ahead{"make_partitions", "SELECT make_partitions($1::integer)"};
@@ -46,6 +47,25 @@ constexpr statement forget_versions{
                        "  AND n.revision > v.revision"
                        "  AND n.created_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer))"
                        " LIMIT 10000)"};
+// Of a webhook that was deleted its history is shown until the last attempt is past its retention, a day later than
+// events as above. Its queue is emptied by whoever claims what is left: not before.
+constexpr statement forget_webhooks{
+    "forget_webhooks",
+    "WITH gone AS MATERIALIZED ("
+    " SELECT webhook_id FROM webhooks w"
+    " WHERE deleted_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"
+    "  AND NOT EXISTS (SELECT FROM deliveries d WHERE d.webhook_id = w.webhook_id)"
+    "  AND NOT EXISTS (SELECT FROM webhook_jobs j WHERE j.webhook_id = w.webhook_id AND j.state = 'running')"
+    " ORDER BY webhook_id LIMIT 1000 FOR UPDATE SKIP LOCKED),"
+    "secrets AS (DELETE FROM webhook_secrets s USING gone g WHERE s.webhook_id = g.webhook_id),"
+    "versions AS (DELETE FROM webhook_versions v USING gone g WHERE v.webhook_id = g.webhook_id),"
+    "health AS (DELETE FROM webhook_health h USING gone g WHERE h.webhook_id = g.webhook_id) "
+    "DELETE FROM webhooks w USING gone g WHERE w.webhook_id = g.webhook_id"};
+// Every daemon has heard of the revocation by then.
+constexpr statement forget_revoked{
+    "forget_revoked_keys", "DELETE FROM api_keys WHERE ctid IN (SELECT ctid FROM api_keys"
+                           " WHERE revoked_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"
+                           " LIMIT 10000 FOR UPDATE SKIP LOCKED)"};
 // A daemon that has been dead for longer than attempts are kept made none of those that are left.
 constexpr statement forget_senders{"forget_senders",
                                    "WITH alive AS (UPDATE senders SET seen_at = clock_timestamp()"
@@ -67,9 +87,10 @@ class upkeep_round {
             report_.emplace_back(said.text(i, 0));
     }
     /// A step that removes at most so many rows at once, until none is left.
-    void remove(statement const& what, hours older_than, std::string const& called) {
+    void remove(statement const& what, hours older_than, std::string const& called,
+                std::size_t at_once = rows_at_once) {
         std::size_t removed = 0;
-        for (std::size_t last = rows_at_once; last >= rows_at_once; removed += last)
+        for (std::size_t last = at_once; last >= at_once; removed += last)
             last = step(what, static_cast<std::int32_t>(older_than.count())).affected();
         if (removed > 0)
             report_.push_back("removed " + std::to_string(removed) + " " + called);
@@ -122,6 +143,8 @@ result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours
     round.remove(forget_senders, events_kept, "senders of which nothing is kept");
     round.remove(forget_jobs, events_kept, "finished jobs");
     round.remove(forget_versions, events_kept, "former versions of webhooks");
+    round.remove(forget_webhooks, events_kept, "deleted webhooks", webhooks_at_once);
+    round.remove(forget_revoked, events_kept, "revoked keys");
     return round.end();
 }
 

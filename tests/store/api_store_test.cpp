@@ -128,6 +128,50 @@ TEST_F(api_store_test, upkeep_forgets_who_told_of_health_after_two_days) {
     EXPECT_EQ(db.number("SELECT count(*) FROM health_tellers"), 4);
 }
 
+TEST_F(api_store_test, upkeep_removes_deleted_webhooks_when_none_of_their_attempts_is_kept) {
+    std::map<std::string, webhook_id> made;
+    for (std::string const name : {"kept", "fresh", "old", "busy"})
+        made[name] = create("a").id;
+    auto const named = [&](std::string const& name) { return "'" + made[name].text() + "'"; };
+    auto const rows_of = [&](std::string const& name) {
+        std::string sum;
+        for (std::string const table : {"webhooks", "webhook_secrets", "webhook_versions", "webhook_health"})
+            sum += (sum.empty() ? "" : " + ") + ("(SELECT count(*) FROM " + table + " WHERE webhook_id = ") +
+                   named(name) + ")";
+        return db.number("SELECT " + sum);
+    };
+    for (auto const& [name, id] : made)
+        db.query("INSERT INTO webhook_health (webhook_id) VALUES (" + named(name) + ")");
+    for (std::string const name : {"old", "busy"})
+        db.query("UPDATE webhooks SET deleted_at = now() - interval '50 hours' WHERE webhook_id = " + named(name));
+    db.query("UPDATE webhooks SET deleted_at = now() - interval '47 hours' WHERE webhook_id = " + named("fresh"));
+    db.query("INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type) VALUES"
+             " (gen_random_uuid(), gen_random_uuid(), " +
+             named("busy") + ", 'a', 'x.y')");
+    auto const report = run(api->maintain(hours(24), hours(48))).value(); // a day and the day of a partition
+    EXPECT_EQ(rows_of("old"), 0);
+    for (std::string const name : {"kept", "fresh", "busy"})
+        EXPECT_EQ(rows_of(name), 4) << name;
+    EXPECT_EQ(std::ranges::count(report, "removed 1 deleted webhooks"), 1);
+    db.query("DELETE FROM deliveries");
+    ASSERT_TRUE(run(api->maintain(hours(24), hours(48))));
+    EXPECT_EQ(rows_of("busy"), 0);
+}
+
+TEST_F(api_store_test, upkeep_removes_keys_that_were_revoked_long_ago) {
+    for (int i = 0; i < 3; ++i)
+        db.query("INSERT INTO api_keys (api_key_id, name, hash, hint, permissions, revoked_at) VALUES"
+                 " (gen_random_uuid(), 'k" +
+                 std::to_string(i) + "', sha256('" + std::to_string(i) + "'), '', '{}', " +
+                 (i == 0   ? "NULL"
+                  : i == 1 ? "now() - interval '47 hours'"
+                           : "now() - interval '49 hours'") +
+                 ")");
+    ASSERT_TRUE(run(api->maintain(hours(24), hours(48))));
+    EXPECT_EQ(db.number("SELECT count(*) FROM api_keys WHERE name = 'k2'"), 0);
+    EXPECT_EQ(db.number("SELECT count(*) FROM api_keys"), 2);
+}
+
 TEST_F(api_store_test, upkeep_removes_more_than_one_batch) {
     db.query("INSERT INTO webhook_statistics SELECT now() - interval '3 days', gen_random_uuid(), 1, 1, '{1}'"
              " FROM generate_series(1, 20001)");
