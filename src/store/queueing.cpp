@@ -17,7 +17,7 @@ constexpr statement requeue_finished{
     "marked AS ("
     " UPDATE attempts a SET superseded = true FROM given g"
     " WHERE a.delivery_id = g.delivery_id AND a.attempt = g.attempt AND a.delivery_id = ANY ($2::uuid[])"
-    "  AND a.account_id = $1::text AND a.decision <> 'retry' AND NOT a.superseded"
+    "  AND a.account_id = $1::text AND a.decision <> 'retry' AND NOT a.superseded AND a.attempt < $5::integer"
     " RETURNING a.delivery_id, a.event_id, a.webhook_id, a.account_id, a.event_type, a.attempt) "
     "INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, attempts_made, schedule_base,"
     " manual, parked)"
@@ -82,6 +82,11 @@ result<void> check_sendable(session::work& in, std::string const& account_id, de
     return {};
 }
 
+failure too_often() {
+    return {fault::conflict, "this delivery was sent " + std::to_string(attempts_of_delivery_max) +
+                                 " times: publish the event anew to send it once more"};
+}
+
 result<void> resend(session::work& in, std::string const& account_id, delivery_id id, uuid call) {
     auto const now = read_delivery(in, account_id, id);
     if (!now)
@@ -95,6 +100,8 @@ result<void> resend(session::work& in, std::string const& account_id, delivery_i
         return ok.error();
     if (now->status == delivery_status::delivering)
         return under_way();
+    if (now->attempts_made >= attempts_of_delivery_max)
+        return too_often();
     if (now->status == delivery_status::pending) {
         // Whoever leased it since we looked sends it.
         auto const changed = in.run(interrupt_schedule, parameters().text(account_id).id(id));
@@ -118,7 +125,8 @@ result<std::vector<delivery_id>> requeue(session::work& in, std::string const& a
         ids.add(one.id);
         attempts.add_int2(static_cast<std::int16_t>(one.last_attempt));
     }
-    return ids_of(in.run(requeue_finished, parameters().text(account_id).array(ids).array(attempts).boolean(manual)));
+    auto with = parameters().text(account_id).array(ids).array(attempts).boolean(manual).int4(attempts_of_delivery_max);
+    return ids_of(in.run(requeue_finished, with));
 }
 
 result<std::vector<delivery_id>> cancel_waiting(session::work& in, std::string const& account_id,

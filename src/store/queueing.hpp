@@ -17,7 +17,8 @@ struct finished_delivery {
 };
 
 /// Puts finished deliveries into the queue again, parked, so that their lanes fetch them: for one attempt more
-/// (`manual`), or for their whole schedule. Those that are not as they were seen are left alone.
+/// (`manual`), or for their whole schedule. Those that are not as they were seen, or were attempted
+/// `attempts_of_delivery_max` times, are left alone.
 result<std::vector<delivery_id>> requeue(session::work& in, std::string const& account_id,
                                          std::vector<finished_delivery> what, bool manual);
 

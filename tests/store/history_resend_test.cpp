@@ -129,6 +129,24 @@ TEST_F(history_resend_test, what_cannot_be_sent_is_refused) {
     EXPECT_EQ(db.number("SELECT count(*) FROM deliveries"), 0);
 }
 
+TEST_F(history_resend_test, what_was_sent_ten_thousand_times_is_sent_no_more) {
+    auto const id = failed();
+    auto const last = [&](int number) { sql("UPDATE attempts SET attempt = " + std::to_string(number)); };
+    last(attempts_of_delivery_max);
+    auto const no = resend(id);
+    ASSERT_FALSE(no);
+    EXPECT_EQ(no.error().kind, fault::conflict);
+    ASSERT_TRUE(run(history->begin_recover(
+        "a", hook, {make_id<job_id>(), {}, std::chrono::system_clock::now() + hours(1), false})));
+    for (bool more = true; more;)
+        more = run(history->step_job(10)).value().has_value();
+    EXPECT_EQ(state(id).status, delivery_status::failed) << "nor by a job";
+    last(attempts_of_delivery_max - 1);
+    EXPECT_TRUE(resend(id));
+    fetch();
+    EXPECT_EQ(state(id).status, delivery_status::delivering);
+}
+
 TEST_F(history_resend_test, many_at_once_send_it_once) {
     auto const id = failed();
     std::vector<std::thread> all;

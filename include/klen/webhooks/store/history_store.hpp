@@ -98,9 +98,10 @@ class history_store {
 
     /// Sends a delivery once more, as soon as its lane has room. A finished one gets one attempt. One that waits for
     /// its schedule's next attempt gets an extra one; when that fails the schedule goes on as if nothing had been; when
-    /// it succeeds the delivery is delivered. Returns it as it is now. `conflict`: an attempt is under way, or its
-    /// webhook is disabled or deleted; `not_found` when its event is past its retention as well. `call`: repeated with
-    /// the same id, even long after its attempt was made, it sends nothing more.
+    /// it succeeds the delivery is delivered. Returns it as it is now. `conflict`: an attempt is under way, its
+    /// webhook is disabled or deleted, or it was attempted `attempts_of_delivery_max` times; `not_found` when its event
+    /// is past its retention as well. `call`: repeated with the same id, even long after its attempt was made, it sends
+    /// nothing more.
     virtual task<result<delivery_row>> resend(std::string account_id, delivery_id id, uuid call) = 0;
     /// Takes a waiting delivery out of the queue, with a row in attempts that says so. `conflict`: an attempt is under
     /// way, or it is finished.

@@ -159,6 +159,10 @@ struct event_row {
     std::vector<delivery_row> deliveries; ///< with their attempts, without bodies of responses
 };
 
+/// A delivery that was attempted so often is not sent again by hand or by a job: each adds a row that is kept as long
+/// as its event, and their numbers are small.
+inline constexpr int attempts_of_delivery_max = 10'000;
+
 /// What an attempt's request headers were made of, besides the attempt and its event.
 struct request_origin {
     std::string url;
