@@ -41,10 +41,15 @@ constexpr statement lock_next_job{
 // One that fails must not keep the others from their turn.
 constexpr statement pass_job{"pass_job", "UPDATE webhook_jobs SET updated_at = clock_timestamp()"
                                          " WHERE job_id = $1::uuid AND state = 'running'"};
-// A few are plenty: each takes its turn among all accounts' jobs.
+// A few are plenty: each takes its turn among all accounts' jobs, and what one account has takes as many turns.
 constexpr std::int64_t running_jobs_max = 5;
-constexpr statement count_running{"count_running_jobs", "SELECT count(*) FROM webhook_jobs"
-                                                        " WHERE webhook_id = $1::uuid AND state = 'running'"};
+constexpr std::int64_t running_jobs_of_account_max = 20;
+constexpr statement count_running{"count_running_jobs",
+                                  "SELECT count(*) FILTER (WHERE webhook_id = $2::uuid), count(*) FROM webhook_jobs"
+                                  " WHERE account_id = $1::text AND state = 'running'"};
+// Else several that are begun at once would each find room.
+constexpr statement lock_account_jobs{"lock_account_jobs",
+                                      "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7236284118014))"};
 // Two jobs of one webhook take turns: both may be about to send the same event.
 constexpr statement lock_webhook_jobs{"lock_webhook_jobs",
                                       "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7236284118013))"};
@@ -168,6 +173,23 @@ struct new_job {
     bool never_attempted = false;
 };
 
+result<void> check_room(session::work& in, std::string const& account_id, webhook_id webhook) {
+    if (auto turn = in.run(lock_account_jobs, parameters().text(account_id)); !turn)
+        return turn.error();
+    auto const running = in.run(count_running, parameters().text(account_id).id(webhook));
+    if (!running)
+        return running.error();
+    auto const full = [](std::string const& who, std::int64_t max) {
+        return failure{fault::conflict,
+                       who + " has " + std::to_string(max) + " jobs running already; wait until one has ended"};
+    };
+    if (running->int8(0, 0) >= running_jobs_max)
+        return full("this webhook", running_jobs_max);
+    if (running->int8(0, 1) >= running_jobs_of_account_max)
+        return full("this account", running_jobs_of_account_max);
+    return {};
+}
+
 result<webhook_job> begin(session& on, std::string const& account_id, webhook_id webhook, new_job const& what) {
     result<webhook_job> out = no_job();
     auto const done = on.transact([&](session::work& in) -> result<void> {
@@ -185,14 +207,8 @@ result<webhook_job> begin(session& on, std::string const& account_id, webhook_id
             return no_webhook();
         if (what.kind == job_kind::recover && !to->enabled)
             return failure{fault::conflict, "the webhook is disabled; enable it first"};
-        if (auto turn = in.run(lock_webhook_jobs, parameters().text(webhook.text())); !turn)
-            return turn.error();
-        auto const running = in.run(count_running, parameters().id(webhook));
-        if (!running)
-            return running.error();
-        if (running->int8(0, 0) >= running_jobs_max)
-            return failure{fault::conflict, "this webhook has " + std::to_string(running_jobs_max) +
-                                                " jobs running already; wait until one has ended"};
+        if (auto room = check_room(in, account_id, webhook); !room)
+            return room.error();
         parameters with;
         with.text(account_id).id(webhook).id(what.id).text(to_string(what.kind));
         with.array(optional_time(what.since)).array(optional_time(what.until)).boolean(what.never_attempted);

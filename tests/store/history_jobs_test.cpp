@@ -227,6 +227,25 @@ TEST_F(history_jobs_test, a_job_is_refused_where_it_makes_no_sense_and_found_whe
     EXPECT_EQ(recover({}).error().kind, fault::not_found);
 }
 
+TEST_F(history_jobs_test, a_webhook_and_an_account_have_so_many_jobs_running) {
+    auto const begin = [&](webhook_id of, std::string const& account = "a") {
+        return run(history->begin_cancel(account, of, make_id<job_id>()));
+    };
+    std::vector<webhook_id> hooks{hook};
+    while (hooks.size() < 5)
+        hooks.push_back(add_webhook(db, "a", {"*"}));
+    for (std::size_t i = 0; i < 20; ++i)
+        ASSERT_TRUE(begin(hooks[i / 5]));
+    EXPECT_EQ(begin(hook).error().message, "this webhook has 5 jobs running already; wait until one has ended");
+    auto const no = begin(hooks[4]);
+    ASSERT_FALSE(no);
+    EXPECT_EQ(no.error().kind, fault::conflict);
+    EXPECT_EQ(no.error().message, "this account has 20 jobs running already; wait until one has ended");
+    EXPECT_TRUE(begin(add_webhook(db, "b", {"*"}), "b")) << "another account has its own";
+    sql("UPDATE webhook_jobs SET state = 'done', finished_at = now() WHERE webhook_id = " + text_of(hook));
+    EXPECT_TRUE(begin(hooks[4]));
+}
+
 TEST_F(history_jobs_test, a_recovery_stops_when_its_webhook_is_deleted) {
     failed();
     auto const job = begin_recover();
