@@ -9,8 +9,6 @@ namespace klen::webhooks::app {
 
 namespace {
 
-/// Deliveries that one step of a job looks at: its transaction takes milliseconds, and holds up no outcome.
-constexpr std::uint32_t job_step_deliveries = 500;
 /// Webhooks whose health is written in one statement.
 constexpr std::size_t health_batch_webhooks = 1000;
 /// Webhooks whose health is remembered while it cannot be written; some 400 bytes each.
@@ -155,11 +153,14 @@ task<result<void>> background::maintain() {
 /// deliveries begin while the job goes on.
 task<result<void>> background::work_at_jobs() {
     while (!group_.cancelled()) {
-        auto const done = co_await parts_.history->step_job(job_step_deliveries);
+        auto const done = co_await parts_.history->step_job(job_step_.now());
         bool const worked = done.has_value() && done->has_value();
         job_under_way_.store(worked && (*done)->job.state == "running", std::memory_order_relaxed);
-        if (done.has_error())
+        if (done.has_error()) {
+            job_step_.failed();
             co_return done.error();
+        }
+        job_step_.succeeded();
         if (!worked)
             break;
         job_steps_.fetch_add(1, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include "app/health_backlog.hpp"
 #include "app/operational_events.hpp"
+#include "app/step_size.hpp"
 #include "klen/webhooks/api/handlers.hpp"
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/base/config.hpp"
@@ -103,6 +104,8 @@ class background {
     health_backlog unwritten_health_;
     std::map<api_key_id, wall_time> unwritten_uses_;
     operational_events outbox_;
+    /// Deliveries that one step of a job looks at: its transaction takes milliseconds, and holds up no outcome.
+    step_size job_step_{500};
     std::atomic<std::uint64_t> job_steps_{0};
     std::atomic<bool> job_under_way_{false};
     task_group group_;

@@ -163,6 +163,34 @@ TEST_F(background_test, a_job_that_was_just_begun_is_worked_at_without_waiting) 
     EXPECT_TRUE(eventually([&] { return !it.stats().job_under_way; }));
 }
 
+TEST_F(background_test, a_step_that_is_too_much_for_the_database_is_taken_in_smaller_ones) {
+    times.jobs = milliseconds(20);
+    auto const hook = add_webhook(db, "a", {"*"});
+    for (int i = 0; i < 9; ++i)
+        add_failed(db, hook);
+    db.query("CREATE FUNCTION refuse_many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+             " IF (SELECT count(*) FROM gone) > 2 THEN RAISE EXCEPTION 'too many'; END IF; RETURN NULL; END $$");
+    db.query("CREATE TRIGGER few AFTER DELETE ON deliveries REFERENCING OLD TABLE AS gone"
+             " FOR EACH STATEMENT EXECUTE FUNCTION refuse_many()");
+    run(history->begin_cancel("a", hook, make_id<job_id>())).value();
+    work();
+    EXPECT_TRUE(eventually([&] { return db.value("SELECT state FROM webhook_jobs") == "done"; }));
+    EXPECT_EQ(db.number("SELECT changed FROM webhook_jobs"), 9);
+}
+
+TEST(step_size, falls_by_four_and_doubles_up_to_where_it_began) {
+    step_size size(10);
+    EXPECT_EQ(size.now(), 10U);
+    for (auto const expected : {2U, 1U, 1U}) {
+        size.failed();
+        EXPECT_EQ(size.now(), expected);
+    }
+    for (auto const expected : {2U, 4U, 8U, 10U, 10U}) {
+        size.succeeded();
+        EXPECT_EQ(size.now(), expected);
+    }
+}
+
 TEST_F(background_test, jobs_of_another_daemon_are_found_by_themselves) {
     times.jobs = milliseconds(20);
     auto const hook = add_webhook(db, "a", {"*"});
