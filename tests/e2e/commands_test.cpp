@@ -297,6 +297,7 @@ TEST(commands, secrets_are_sealed_anew_under_another_master_key_while_the_daemon
         auto const done = run_command({"reseal"}, settings);
         EXPECT_EQ(done.code, 0) << done.err;
         EXPECT_TRUE(has(done.out, "1 secret sealed anew under the key k2")) << done.out;
+        EXPECT_TRUE(has(done.out, "secrets.previous_master_keys for 24 hours more")) << done.out;
         EXPECT_TRUE(has(run_command({"reseal"}, settings).out, "0 secrets sealed anew"));
         EXPECT_EQ(both.stop(), 0);
     }

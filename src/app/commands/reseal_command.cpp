@@ -73,8 +73,14 @@ int run_reseal(config_source const& from) {
               << seals->key_id() << '\n';
     for (auto const& [webhook, why] : done->refused)
         complain(exit_failed, "webhook " + webhook.text() + ": " + why.message);
-    if (done->refused.empty())
+    if (done->refused.empty()) {
+        std::cout
+            << "Keep the key before it in secrets.previous_master_keys for "
+            << settings->intake.idempotency_window.count()
+            << " hours more (intake.idempotency_window_hours): answers that a repeated call still gets are sealed "
+               "with it.\n";
         return exit_ok;
+    }
     return complain(exit_failed, std::to_string(done->refused.size()) +
                                      (done->refused.size() == 1 ? " secret" : " secrets") +
                                      " could not be opened: add the key to secrets.previous_master_keys, or rotate "
