@@ -132,6 +132,14 @@ std::vector<variant> variants() {
         {"another id", [](seen_delivery& d) { d.headers["webhook-id"] = "x"; }, "standard=false klen=true"},
         {"a foreign secret", [](seen_delivery& d) { d.secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; },
          "standard=false klen=false"},
+        {"signatures that are not ASCII",
+         [](seen_delivery& d) {
+             d.headers["webhook-signature"] = "v1,\xc3\xa9 v1,\xc2\xb2";
+             d.headers["x-klen-signature"] = "\xc3\xa9";
+         },
+         "standard=false klen=false"},
+        {"a time in digits of another script", [](seen_delivery& d) { d.headers["webhook-timestamp"] = "\xc2\xb2"; },
+         "standard=false klen=true"},
         {"no signatures",
          [](seen_delivery& d) {
              d.headers.erase("webhook-signature");
