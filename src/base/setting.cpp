@@ -1,5 +1,6 @@
 #include "base/setting.hpp"
 
+#include "base/settings_suggest.hpp"
 #include "klen/webhooks/base/encoding.hpp"
 
 #include <algorithm>
@@ -30,7 +31,7 @@ std::string refuse_text(setting const& s, std::string const& text) {
     if (!is_utf8(text) || std::ranges::any_of(text, is_control))
         return "must be UTF-8 text without control characters";
     if (!s.one_of.empty() && std::ranges::find(s.one_of, text) == s.one_of.end())
-        return "must be one of: " + join(s.one_of) + "; not " + quoted(text);
+        return "must be one of: " + join(s.one_of) + "; not " + quoted(text) + suggest_value(text, s.one_of);
     if (!s.check)
         return {};
     return s.check(text).value_or("");
@@ -40,12 +41,10 @@ template <class List, class Refuse>
 std::string refuse_list(setting const& s, List const& list, Refuse refuse) {
     if (list.size() > s.items_max)
         return "must have " + std::to_string(s.items_max) + " entries at most, not " + std::to_string(list.size());
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        std::string why = refuse(s, list[i]);
-        if (!why.empty())
-            return "entry " + std::to_string(i + 1) + " " + why;
-    }
-    return {};
+    entry_problems wrong;
+    for (std::size_t i = 0; i < list.size(); ++i)
+        wrong.add(i, refuse(s, list[i]));
+    return wrong.text();
 }
 
 void append_toml(std::string& out, std::string const& text) {
@@ -121,6 +120,12 @@ std::string setting::allowed() const {
     return is_list() ? "each " + out : out;
 }
 
+std::string setting::whole_number() const {
+    std::string out = "a whole number (" + std::string(to_string(counts)) + ") from " + std::to_string(min) + " to " +
+                      std::to_string(max);
+    return multiple_of > 1 ? out + ", a multiple of " + std::to_string(multiple_of) : out;
+}
+
 std::string setting::refuse(value const& given) const {
     if (auto const* n = std::get_if<std::int64_t>(&given))
         return refuse_number(*this, *n);
@@ -131,6 +136,18 @@ std::string setting::refuse(value const& given) const {
     if (auto const* list = std::get_if<texts>(&given))
         return refuse_list(*this, *list, refuse_text);
     return {};
+}
+
+void entry_problems::add(std::size_t index, std::string const& why) {
+    constexpr std::size_t shown_max = 10;
+    if (why.empty() || ++count_ > shown_max)
+        return;
+    text_.append(text_.empty() ? "" : "; ").append("entry ").append(std::to_string(index + 1)).append(" ").append(why);
+    shown_ = count_;
+}
+
+std::string entry_problems::text() const {
+    return count_ == shown_ ? text_ : text_ + "; and " + std::to_string(count_ - shown_) + " more";
 }
 
 setting const* find(std::string_view key) {

@@ -51,7 +51,9 @@ struct setting {
     std::string type() const;
     /// "1 to 65535", "one of: text, json"; empty when there is nothing to say.
     std::string allowed() const;
-    /// What is wrong with `given`, which has this setting's type; empty when nothing is.
+    /// "a whole number (port) from 1 to 65535": what a number, or each number of a list, must be.
+    std::string whole_number() const;
+    /// What is wrong with `given`, which has this setting's type, or that of one entry of it; empty when nothing is.
     std::string refuse(value const& given) const;
 };
 
@@ -66,6 +68,19 @@ std::vector<section> const& declared();
 setting const* find(std::string_view key);
 
 std::string to_toml(value const& v);
+
+/// What is wrong with the entries of a list, as one sentence.
+class entry_problems {
+  public:
+    /// `why`: empty when nothing is wrong with it. `index` from 0.
+    void add(std::size_t index, std::string const& why);
+    std::string text() const;
+
+  private:
+    std::string text_;
+    std::size_t count_ = 0;
+    std::size_t shown_ = 0;
+};
 
 /// For messages: control characters escaped, cut at 80 bytes, in quotes.
 std::string quoted(std::string_view text);

@@ -4,8 +4,10 @@
 #include "base/settings_load.hpp"
 #include "klen/webhooks/base/version.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -82,6 +84,9 @@ loaded_config finish(reading from) {
     if (out.values.delivery.user_agent.empty())
         out.values.delivery.user_agent = "klen-webhooks/" + std::string(version());
     out.errors = std::move(from.errors);
+    sort_errors(out.errors);
+    for (auto const& [key, given] : from.values)
+        out.given_in.emplace(key, std::pair(given.source, given.line));
     return out;
 }
 
@@ -111,6 +116,12 @@ std::string config_error::text() const {
     if (!key.empty())
         out.append(key).append(": ");
     return out + message;
+}
+
+void sort_errors(std::vector<config_error>& errors) {
+    std::ranges::stable_sort(errors, {}, [](config_error const& error) {
+        return error.line > 0 ? error.line : std::numeric_limits<int>::max();
+    });
 }
 
 loaded_config load_config(std::string const& file, environment const& get,

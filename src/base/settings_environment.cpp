@@ -73,13 +73,20 @@ std::optional<value> value_of(std::string const& text, setting const& s) {
     return std::nullopt;
 }
 
-std::string wrong_type(setting const& s, std::string const& text) {
-    std::string want = "true or false";
-    if (std::holds_alternative<std::int64_t>(s.initial))
-        want = "a whole number (" + s.type() + ")";
-    else if (s.is_list())
-        want = "whole numbers with commas between them";
+std::string wrong_text(std::string const& want, std::string const& text) {
     return "must be " + want + ", not " + (text.empty() ? "empty" : quoted(text));
+}
+
+std::string wrong_type(setting const& s, std::string const& text) {
+    if (!s.is_list())
+        return wrong_text(std::holds_alternative<std::int64_t>(s.initial) ? s.whole_number() : "true or false", text);
+    auto const items = split(text);
+    entry_problems wrong;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        auto const number = to_number(items[i]);
+        wrong.add(i, number ? s.refuse(*number) : wrong_text(s.whole_number(), items[i]));
+    }
+    return wrong.text();
 }
 
 void take_text(reading& into, setting const& s, std::string const& variable, std::string const& text) {
@@ -110,7 +117,9 @@ void take_secret_file(reading& into, setting const& s, std::string const& variab
 void read_setting(reading& into, environment const& get, setting const& s) {
     std::string const variable = s.variable();
     std::optional<std::string> const direct = get(variable);
-    std::optional<std::string> const file = s.secret ? get(variable + "_FILE") : std::nullopt;
+    std::optional<std::string> file = s.secret ? get(variable + "_FILE") : std::nullopt;
+    if (file && file->empty()) // as `docker run -e` and compose leave what was not given: no file is called that
+        file.reset();
     if (direct && file)
         complain(into, s.key(), variable, 0,
                  "must not be given both ways: unset this variable or " + variable + "_FILE");

@@ -81,6 +81,17 @@ std::string nearest(std::string_view text, std::vector<std::string> const& candi
     return best;
 }
 
+std::string suggest_value(std::string_view given, std::vector<std::string> const& allowed) {
+    std::string lower(given);
+    for (char& c : lower)
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    constexpr std::size_t telling = 3; // letters that begin alike
+    for (auto const& one : allowed)
+        if (lower.size() >= telling && one.size() >= telling && (lower.starts_with(one) || one.starts_with(lower)))
+            return did_you_mean(one);
+    return did_you_mean(nearest(lower, allowed));
+}
+
 std::string suggest_section(std::string_view name) {
     std::vector<std::string> names;
     for (section const& s : declared())

@@ -73,15 +73,32 @@ std::string wanted(setting const& s) {
     if (std::holds_alternative<texts>(s.initial))
         return "a list of texts, as in [\"a\", \"b\"]";
     if (std::holds_alternative<std::int64_t>(s.initial))
-        return "a whole number (" + s.type() + ")";
+        return s.whole_number();
     return "a text in quotes";
 }
 
+/// A list with an entry of another type: what is wrong with each entry.
+std::string wrong_entries(setting const& s, toml::array const& list) {
+    bool const of_numbers = std::holds_alternative<numbers>(s.initial);
+    entry_problems wrong;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        auto const& node = list[i];
+        auto const number = of_numbers ? node.value_exact<std::int64_t>() : std::nullopt;
+        auto const text = of_numbers ? std::nullopt : node.value_exact<std::string>();
+        if (number)
+            wrong.add(i, s.refuse(*number));
+        else if (text)
+            wrong.add(i, s.refuse(*text));
+        else
+            wrong.add(i, "must be " + (of_numbers ? s.whole_number() : "a text in quotes") + ", not " + name_of(node));
+    }
+    return wrong.text();
+}
+
 std::string wrong_type(setting const& s, toml::node const& node) {
-    std::string const want = "must be " + wanted(s);
     if (s.is_list() && node.is_array())
-        return want + "; an entry has another type";
-    return want + ", not " + name_of(node);
+        return wrong_entries(s, *node.as_array());
+    return "must be " + wanted(s) + ", not " + name_of(node);
 }
 
 void read_section(reading& into, std::string const& file, section const& s, toml::table const& table) {

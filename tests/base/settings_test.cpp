@@ -163,24 +163,44 @@ INSTANTIATE_TEST_SUITE_P(
                    "klen.toml:2: server.listen_port: must be from 0 to 65535, not 70000"},
         error_case{"[server]\n\nlisten_port = -1", "klen.toml:3: server.listen_port: must be from 0 to 65535, not -1"},
         error_case{"[server]\nlisten_port = \"8080\"",
-                   "klen.toml:2: server.listen_port: must be a whole number (port), not a text"},
+                   "klen.toml:2: server.listen_port: must be a whole number (port) from 0 to 65535, not a text"},
         error_case{"[dispatch]\npoll_interval_ms = 0.5", "klen.toml:2: dispatch.poll_interval_ms: must be a whole "
-                                                         "number (milliseconds), not a number with a fraction"},
+                                                         "number (milliseconds) from 10 to 60000, not a number with a "
+                                                         "fraction"},
         error_case{"[egress]\nallow_http = 1",
                    "klen.toml:2: egress.allow_http: must be true or false, not a whole number"},
         error_case{"[log]\nlevel = \"loud\"",
                    "klen.toml:2: log.level: must be one of: trace, debug, info, warn, error, "
                    "off; not \"loud\""},
+        error_case{"[log]\nlevel = \"warning\"",
+                   "klen.toml:2: log.level: must be one of: trace, debug, info, warn, error, "
+                   "off; not \"warning\"; did you mean warn?"},
+        error_case{"[log]\nlevel = \"INFO\"",
+                   "klen.toml:2: log.level: must be one of: trace, debug, info, warn, error, "
+                   "off; not \"INFO\"; did you mean info?"},
         error_case{"[log]\nfile = [\"a\"]", "klen.toml:2: log.file: must be a text in quotes, not a list"},
         error_case{"[log]\nfile = \"a\\nb\"", "klen.toml:2: log.file: must be UTF-8 text without control characters"},
         error_case{"[delivery]\nretry_schedule_seconds = 60",
                    "klen.toml:2: delivery.retry_schedule_seconds: must be a list of whole numbers, as in [1, 2], not a "
                    "whole number"},
-        error_case{"[delivery]\nretry_schedule_seconds = [60, \"x\"]",
-                   "klen.toml:2: delivery.retry_schedule_seconds: must be a list of whole numbers, as in [1, 2]; an "
-                   "entry has another type"},
+        error_case{"[delivery]\nretry_schedule_seconds = [60, \"x\", 0, [1]]",
+                   "klen.toml:2: delivery.retry_schedule_seconds: entry 2 must be a whole number (seconds) from 1 to "
+                   "604800, not a text; entry 3 must be from 1 to 604800, not 0; entry 4 must be a whole number "
+                   "(seconds) from 1 to 604800, not a list"},
+        error_case{"[egress]\nrefused_ranges = [\"a\", 7]",
+                   "klen.toml:2: egress.refused_ranges: entry 1 must have a prefix length, as in 10.0.0.0/8; not "
+                   "\"a\"; entry 2 must be a text in quotes, not a whole number"},
         error_case{"[delivery]\nretry_schedule_seconds = [60, 0]",
                    "klen.toml:2: delivery.retry_schedule_seconds: entry 2 must be from 1 to 604800, not 0"},
+        error_case{"[delivery]\nretry_schedule_seconds = [0, 60, 700000]",
+                   "klen.toml:2: delivery.retry_schedule_seconds: entry 1 must be from 1 to 604800, not 0; entry 3 "
+                   "must be from 1 to 604800, not 700000"},
+        error_case{"[egress]\nallowed_ports = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]",
+                   "klen.toml:2: egress.allowed_ports: entry 1 must be from 1 to 65535, not 0; entry 2 must be from 1 "
+                   "to 65535, not 0; entry 3 must be from 1 to 65535, not 0; entry 4 must be from 1 to 65535, not 0; "
+                   "entry 5 must be from 1 to 65535, not 0; entry 6 must be from 1 to 65535, not 0; entry 7 must be "
+                   "from 1 to 65535, not 0; entry 8 must be from 1 to 65535, not 0; entry 9 must be from 1 to 65535, "
+                   "not 0; entry 10 must be from 1 to 65535, not 0; and 2 more"},
         error_case{"[retention]\nevents_hours = 25",
                    "klen.toml:2: retention.events_hours: must be a multiple of 24, not 25"},
         error_case{"[server]\nlisten_address = \"localhost\"",
@@ -260,21 +280,22 @@ TEST_P(variable_error, names_the_variable) {
 INSTANTIATE_TEST_SUITE_P(
     all, variable_error,
     testing::Values(
-        variable_case{
-            "KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "80a",
-            "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be a whole number (port), not \"80a\""},
+        variable_case{"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "80a",
+                      "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be a whole number (port) from 0 to "
+                      "65535, not \"80a\""},
         variable_case{"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "",
-                      "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be a whole number (port), not empty"},
+                      "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be a whole number (port) from 0 to "
+                      "65535, not empty"},
         variable_case{"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "65536",
                       "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be from 0 to 65535, not 65536"},
         variable_case{"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "99999999999999999999",
-                      "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be a whole number (port), not "
-                      "\"99999999999999999999\""},
+                      "KLEN_WEBHOOKS_SERVER_LISTEN_PORT: server.listen_port: must be a whole number (port) from 0 to "
+                      "65535, not \"99999999999999999999\""},
         variable_case{"KLEN_WEBHOOKS_EGRESS_ALLOW_HTTP", "yes",
                       "KLEN_WEBHOOKS_EGRESS_ALLOW_HTTP: egress.allow_http: must be true or false, not \"yes\""},
         variable_case{"KLEN_WEBHOOKS_DELIVERY_RETRY_SCHEDULE_SECONDS", "1,,2",
-                      "KLEN_WEBHOOKS_DELIVERY_RETRY_SCHEDULE_SECONDS: delivery.retry_schedule_seconds: must be whole "
-                      "numbers with commas between them, not \"1,,2\""},
+                      "KLEN_WEBHOOKS_DELIVERY_RETRY_SCHEDULE_SECONDS: delivery.retry_schedule_seconds: entry 2 must be "
+                      "a whole number (seconds) from 1 to 604800, not empty"},
         variable_case{"KLEN_WEBHOOKS_LOG_FILE", "a\033[2Jb\xff",
                       "KLEN_WEBHOOKS_LOG_FILE: log.file: must be UTF-8 text without control characters"},
         variable_case{
@@ -302,16 +323,23 @@ TEST(settings, all_errors_are_reported_at_once) {
                                   "heartbeat_interval_ms = 9000\n"
                                   "[logs]\n",
                                   {{"KLEN_WEBHOOKS_LOG_FORMAT", "xml"}, {"KLEN_WEBHOOKS_WHAT_EVER", "1"}});
-    EXPECT_THAT(errors,
-                testing::UnorderedElementsAre(HasSubstr("klen.toml:2: server.listen_port: "),
-                                              HasSubstr("klen.toml:4: delivery.header_prefix: "),
-                                              HasSubstr("klen.toml:6: dispatch.heartbeat_interval_ms: "),
-                                              HasSubstr("klen.toml:7: logs: is no section; did you mean [log]?"),
-                                              HasSubstr("KLEN_WEBHOOKS_LOG_FORMAT: log.format: "),
-                                              HasSubstr("KLEN_WEBHOOKS_WHAT_EVER: is no setting")));
+    EXPECT_THAT(errors, // the file's in the order of its lines
+                testing::ElementsAre(HasSubstr("klen.toml:2: server.listen_port: "),
+                                     HasSubstr("klen.toml:4: delivery.header_prefix: "),
+                                     HasSubstr("klen.toml:6: dispatch.heartbeat_interval_ms: "),
+                                     HasSubstr("klen.toml:7: logs: is no section; did you mean [log]?"),
+                                     HasSubstr("KLEN_WEBHOOKS_LOG_FORMAT: log.format: "),
+                                     HasSubstr("KLEN_WEBHOOKS_WHAT_EVER: is no setting")));
 }
 
 // --- settings that contradict each other ------------------------------------------------------------
+
+TEST(settings, each_value_tells_where_it_was_given) {
+    auto const got = load("[server]\n\nlisten_port = 1\n", {{"KLEN_WEBHOOKS_LOG_LEVEL", "warn"}});
+    EXPECT_EQ(got.given_in.size(), 2U);
+    EXPECT_EQ(got.given_in.at("server.listen_port"), (std::pair<std::string, int>("klen.toml", 3)));
+    EXPECT_EQ(got.given_in.at("log.level"), (std::pair<std::string, int>("KLEN_WEBHOOKS_LOG_LEVEL", 0)));
+}
 
 TEST(settings, contradictions_point_at_what_was_written) {
     EXPECT_THAT(errors_of("[dispatch]\nheartbeat_interval_ms = 5001"),
@@ -432,6 +460,8 @@ TEST_F(settings_files, secret_files_that_are_of_no_use_are_reported) {
                                       "/missing\" cannot be read: No such file or directory")));
     EXPECT_THAT(errors_of("", {{name, dir_}}), ElementsAre(HasSubstr("cannot be read: Is a directory")));
     EXPECT_THAT(errors_of("", {{name, file("empty", "\n")}}), ElementsAre(HasSubstr("is empty")));
+    EXPECT_THAT(errors_of("", {{name, ""}, {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", key_of_32_bytes}}), IsEmpty())
+        << "as not set";
     EXPECT_THAT(errors_of("", {{name, file("two", std::string(key_of_32_bytes) + "\n\n")}}),
                 ElementsAre(HasSubstr("control characters")));
     EXPECT_THAT(errors_of("", {{name, file("huge", std::string((1 << 20) + 1, 'a'))}}),

@@ -4,9 +4,11 @@
 #include "klen/webhooks/base/result.hpp"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace klen::webhooks {
@@ -22,9 +24,14 @@ struct config_error {
     std::string text() const;
 };
 
+/// The file's in the order of its lines, as an editor walks them; then what has no lines.
+void sort_errors(std::vector<config_error>& errors);
+
 struct loaded_config {
     config values;
     std::vector<config_error> errors; ///< every one of them; when not empty, nothing may be started
+    /// Where each setting was given that is no default: source and line, as in an error.
+    std::map<std::string, std::pair<std::string, int>> given_in;
 };
 
 /// Reads one environment variable.
