@@ -18,7 +18,8 @@ constexpr char const* reseal_procedure =
     "  3. Run klen-webhooks reseal with the same configuration. Daemons go on meanwhile; run again, it does\n"
     "     what is left.\n"
     "  4. Take the old key out of the configurations; they are read at the next start.\n"
-    "A secret that none of the keys opens is named by its webhook's id; the others are done, the exit code is 1.";
+    "A secret that still signs and that none of the keys opens is named by its webhook's id; the others are done,\n"
+    "the exit code is 1. Without its key, give the webhook a new one: webhook rotate-secret ID --grace 0.";
 
 void declare_health(command_tree& in) {
     auto const ready = std::make_shared<bool>(false);

@@ -36,7 +36,9 @@ constexpr statement add_secret{
 // Of deleted webhooks and expired ones too: while attempts that they signed are kept, so are they.
 constexpr statement sealed_before{"sealed_before",
                                   "SELECT " KLEN_SECRET_COLUMNS ", webhook_id,"
-                                  " (SELECT account_id FROM webhooks w WHERE w.webhook_id = s.webhook_id)"
+                                  " (SELECT account_id FROM webhooks w WHERE w.webhook_id = s.webhook_id),"
+                                  " (expires_at IS NULL OR expires_at > clock_timestamp()) AND EXISTS (SELECT"
+                                  "  FROM webhooks w WHERE w.webhook_id = s.webhook_id AND w.deleted_at IS NULL)"
                                   " FROM webhook_secrets s WHERE secret_id > $1::uuid AND key_id <> $2::text"
                                   " ORDER BY secret_id LIMIT $3::bigint"};
 // In the order in which the outcomes of attempts lock webhooks, and before the secrets, as a rotation does.
@@ -103,6 +105,10 @@ resealed seal_each(rows const& found, seal_again const& again, api_store::reseal
         auto const before = secret_at(found, i, 0);
         step.last = before.id;
         auto const now = again(before, std::string(found.text(i, secret_columns + 1)));
+        if (!now && !found.boolean(i, secret_columns + 2)) {
+            ++step.left;
+            continue;
+        }
         if (!now) {
             step.refused.emplace_back(found.id<webhook_id>(i, secret_columns), now.error());
             continue;

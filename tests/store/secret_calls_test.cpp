@@ -259,6 +259,19 @@ TEST_F(resealing, one_that_does_not_open_is_told_and_keeps_nobody_back) {
     EXPECT_EQ(run(api->show_webhook("a", broken.id)).value().revision, broken.revision);
 }
 
+TEST_F(resealing, one_that_does_not_open_and_signs_nothing_any_more_is_only_counted) {
+    auto const replaced = run(api->create_webhook(sample("a"), sealed("lost"))).value();
+    rotate(replaced, "new", seconds(0));
+    auto const deleted = run(api->create_webhook(sample("a"), sealed("lost"))).value();
+    ASSERT_TRUE(run(api->delete_webhook("a", deleted.id)));
+    auto const grace = run(api->create_webhook(sample("a"), sealed("lost"))).value();
+    rotate(grace, "new", hour);
+    auto const step = take_step({}, 100);
+    EXPECT_EQ(step.left, 2U);
+    ASSERT_EQ(step.refused.size(), 1U);
+    EXPECT_EQ(step.refused[0].first, grace.id);
+}
+
 TEST_F(resealing, a_secret_that_another_sealed_meanwhile_is_left_alone) {
     auto const made = create("a");
     std::function<result<sealed_secret>(sealed_secret const&, std::string const&)> sealing =

@@ -15,6 +15,7 @@ constexpr char const* secrets_table = "webhook_secrets";
 
 struct outcome {
     std::uint64_t changed = 0;
+    std::uint64_t left = 0; ///< that do not open, and sign nothing any more
     std::vector<std::pair<webhook_id, failure>> refused;
 };
 
@@ -45,6 +46,7 @@ task<result<outcome>> reseal_all(store::api_store& in, signing::sealer const& se
         if (step.has_error())
             co_return step.error();
         out.changed += step->changed;
+        out.left += step->left;
         for (auto& one : step->refused)
             out.refused.push_back(std::move(one));
         if (step->last.value.is_nil())
@@ -71,6 +73,8 @@ int run_reseal(config_source const& from) {
                         done.error().message + "; what was sealed anew stays so: run it again for the rest");
     std::cout << done->changed << (done->changed == 1 ? " secret" : " secrets") << " sealed anew under the key "
               << seals->key_id() << '\n';
+    if (done->left != 0)
+        std::cout << done->left << " that sign nothing any more could not be opened and stay as they are\n";
     for (auto const& [webhook, why] : done->refused)
         complain(exit_failed, "webhook " + webhook.text() + ": " + why.message);
     if (done->refused.empty()) {
@@ -83,8 +87,8 @@ int run_reseal(config_source const& from) {
     }
     return complain(exit_failed, std::to_string(done->refused.size()) +
                                      (done->refused.size() == 1 ? " secret" : " secrets") +
-                                     " could not be opened: add the key to secrets.previous_master_keys, or rotate "
-                                     "the webhook's secret");
+                                     " could not be opened: add the key to secrets.previous_master_keys, or give "
+                                     "the webhook a new one: klen-webhooks webhook rotate-secret ID --grace 0");
 }
 
 } // namespace klen::webhooks::app

@@ -112,10 +112,12 @@ class api_store {
     /// Seals anew what another key sealed, `limit` at a time, beginning after `after`: `again` is given each secret
     /// with its account and returns it sealed anew (called on the store's thread). Returns the last one looked at and
     /// how many were changed; nil id: there was nothing left. A webhook whose secret was changed gets a new revision.
-    /// A secret that `again` refuses stays as it is, is told in `refused`, and the others are done.
+    /// A secret that `again` refuses stays as it is, and the others are done; it is told in `refused`, or only counted
+    /// in `left` when it signs nothing any more.
     struct reseal_step {
         secret_id last;
         std::uint64_t changed = 0;
+        std::uint64_t left = 0;
         std::vector<std::pair<webhook_id, failure>> refused;
     };
     virtual task<result<reseal_step>>
