@@ -217,7 +217,12 @@ void daemon::prepare_schema() {
     need(store::migrate(where_.options));
 }
 
-void daemon::open_seals() { seals_ = need(open_sealer(settings_, where_), exit_config); }
+void daemon::open_seals() {
+    auto opened = open_sealer(settings_, where_);
+    if (opened.has_error())
+        throw start_error{sealer_exit_code(opened.error()), opened.error().message};
+    seals_ = std::move(*opened);
+}
 
 void daemon::build() {
     store_ = store::make_api_store(where_.options, settings_.database.api_connections);

@@ -1,7 +1,10 @@
 #include "app/master_keys.hpp"
 
+#include "api/sealed_secrets.hpp"
 #include "app/private_file.hpp"
+#include "klen/webhooks/app/application.hpp"
 #include "klen/webhooks/signing/secret.hpp"
+#include "klen/webhooks/store/master_keys.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -29,6 +32,40 @@ result<std::string> current_key(config const& settings, database const& where) {
     return std::move(**kept);
 }
 
+failure misfit(store::key_fit how, std::string const& key_id, bool seals_new, config const& settings,
+               database const& where) {
+    auto const name = '"' + key_id + '"';
+    auto const what = how == store::key_fit::another_on_record
+                          ? "is not the key that this database knows as " + name
+                          : "opens none of the secrets that were sealed under the key " + name;
+    if (!seals_new)
+        return {fault::invalid_argument,
+                "secrets.previous_master_keys: the key " + name + " " + what +
+                    ": put the right one there, or take it out if nothing is sealed under it any more"};
+    auto const setting = settings.secrets.master_key.empty() ? where.private_dir + "/master.key" : "secrets.master_key";
+    return {fault::invalid_argument,
+            setting + ": " + what +
+                ": put that one back; a new key needs a secrets.master_key_id of its own, and the one before it in "
+                "secrets.previous_master_keys"};
+}
+
+result<void> check_keys(signing::sealer const& seals, config const& settings, database const& where) {
+    auto const opens = [&seals](store::sealed_secret const& sealed, std::string const& account_id) {
+        auto plain = api::open_secret(seals, sealed, account_id);
+        if (plain)
+            signing::wipe(*plain);
+        return plain.has_value();
+    };
+    for (auto const& key : seals.key_checks()) {
+        auto const fit = store::fit_master_key(where.options, key.key_id, key.value, opens);
+        if (fit.has_error())
+            return fit.error();
+        if (*fit != store::key_fit::fits)
+            return misfit(*fit, key.key_id, key.key_id == seals.key_id(), settings, where);
+    }
+    return {};
+}
+
 } // namespace
 
 result<signing::sealer> open_sealer(config const& settings, database const& where) {
@@ -44,7 +81,20 @@ result<signing::sealer> open_sealer(config const& settings, database const& wher
         if (auto added = out->add_previous(previous.substr(colon + 1), previous.substr(0, colon)); added.has_error())
             return added.error();
     }
+    if (auto fit = check_keys(*out, settings, where); fit.has_error())
+        return fit.error();
     return out;
+}
+
+int sealer_exit_code(failure const& failed) {
+    switch (failed.kind) {
+    case fault::connection_lost:
+    case fault::database_busy:
+    case fault::database_refused:
+        return exit_unavailable;
+    default:
+        return exit_config;
+    }
 }
 
 } // namespace klen::webhooks::app

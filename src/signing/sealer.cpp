@@ -3,6 +3,7 @@
 #include "klen/webhooks/base/encoding.hpp"
 #include "klen/webhooks/base/log.hpp"
 #include "klen/webhooks/signing/secret.hpp"
+#include "klen/webhooks/signing/signer.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -118,6 +119,17 @@ std::string sealer::key_ids() const {
     std::string out = newest_.id;
     for (auto const& each : previous_)
         out += ", " + each.id;
+    return out;
+}
+
+std::vector<sealer::key_check> sealer::key_checks() const {
+    std::vector<key_check> out;
+    auto const add = [&out](master_key const& key) {
+        auto const value = hmac_sha256(key.bytes).sign({"klen-webhooks master key ", key.id});
+        out.push_back({key.id, {value.begin(), value.end()}});
+    };
+    add(newest_);
+    std::ranges::for_each(previous_, add);
     return out;
 }
 

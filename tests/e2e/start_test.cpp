@@ -109,6 +109,38 @@ TEST(start, a_daemon_leaves_core_dumps_only_where_that_is_allowed) {
     EXPECT_EQ(::setrlimit(RLIMIT_CORE, &before), 0);
 }
 
+TEST(start, another_master_key_under_a_known_id_is_exit_code_3) {
+    constexpr char const* other_key = "OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg=";
+    test::test_database database;
+    std::map<std::string, std::string> settings{{"KLEN_WEBHOOKS_DATABASE_URL", url_of(database)},
+                                                {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key}};
+    {
+        daemon first(settings);
+        first.start();
+        EXPECT_EQ(first.stop(), 0);
+    }
+    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY"] = other_key;
+    settings["KLEN_WEBHOOKS_LOG_LEVEL"] = "error";
+    settings["KLEN_WEBHOOKS_SERVER_LISTEN_PORT"] = "0";
+    for (char const* command : {"serve", "reseal"}) {
+        auto const refused = run_command({command}, settings);
+        EXPECT_EQ(refused.code, 3) << command << refused.err;
+        for (char const* part : {"secrets.master_key: ", "k1", "secrets.master_key_id"})
+            EXPECT_NE(refused.err.find(part), std::string::npos) << part << " in\n" << refused.err;
+        EXPECT_EQ(refused.err.find(other_key), std::string::npos);
+    }
+    // A change of the key: the new one has an id of its own, and the one before must be that one.
+    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY_ID"] = "k2";
+    settings["KLEN_WEBHOOKS_SECRETS_PREVIOUS_MASTER_KEYS"] = std::string("k1:") + other_key;
+    auto const wrong = run_command({"serve"}, settings);
+    EXPECT_EQ(wrong.code, 3) << wrong.err;
+    EXPECT_NE(wrong.err.find("secrets.previous_master_keys"), std::string::npos) << wrong.err;
+    settings["KLEN_WEBHOOKS_SECRETS_PREVIOUS_MASTER_KEYS"] = std::string("k1:") + master_key;
+    daemon changed(settings);
+    changed.start();
+    EXPECT_EQ(changed.stop(), 0);
+}
+
 TEST(start, a_second_daemon_on_the_same_folder_is_refused) {
     daemon first;
     first.start();

@@ -134,6 +134,24 @@ TEST(sealer, a_previous_key_opens_what_it_sealed_and_seals_nothing) {
     EXPECT_FALSE(sealer::create(old_master, "k1").value().open(fresh, "k2", home));
 }
 
+TEST(sealer, a_key_has_a_check_value_that_tells_it_from_others_of_its_id) {
+    std::string const master = generate_master_key(), other = generate_master_key();
+    auto const value = [](std::string const& key, char const* id) {
+        return sealer::create(key, id).value().key_checks().at(0).value;
+    };
+    EXPECT_EQ(value(master, "k1").size(), 32U);
+    EXPECT_EQ(value(master, "k1"), value(master, "k1"));
+    EXPECT_NE(value(master, "k1"), value(other, "k1"));
+    EXPECT_NE(value(master, "k1"), value(master, "k2"));
+    sealer ring = sealer::create(other, "k2").value();
+    ASSERT_TRUE(ring.add_previous(master, "k1"));
+    auto const both = ring.key_checks();
+    ASSERT_EQ(both.size(), 2U);
+    EXPECT_EQ(both[0].key_id, "k2");
+    EXPECT_EQ(both[1].key_id, "k1");
+    EXPECT_EQ(both[1].value, value(master, "k1"));
+}
+
 TEST(sealer, ids_of_keys_are_taken_once_and_bad_keys_are_refused) {
     sealer ring = make("k2");
     ASSERT_TRUE(ring.add_previous(generate_master_key(), "k1"));

@@ -66,7 +66,7 @@ int run_reseal(config_source const& from) {
         return complain(database_exit_code(opened.error()), opened.error().message);
     auto const seals = open_sealer(*settings, opened->where);
     if (seals.has_error())
-        return complain(exit_config, seals.error().message);
+        return complain(sealer_exit_code(seals.error()), seals.error().message);
     auto const done = opened->run<outcome>([&seals](store::api_store& in) { return reseal_all(in, *seals); });
     if (done.has_error())
         return complain(database_exit_code(done.error()),

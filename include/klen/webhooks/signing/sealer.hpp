@@ -34,6 +34,14 @@ class sealer {
 
     std::string const& key_id() const { return newest_.id; }
 
+    /// What tells a key from others that bear its id: an HMAC under it, the same each time.
+    struct key_check {
+        std::string key_id;
+        std::vector<std::uint8_t> value;
+    };
+    /// Of each key, the one that seals first.
+    std::vector<key_check> key_checks() const;
+
   private:
     /// Wiped when destroyed. Moved only: a copy would be one more place to wipe.
     struct master_key {
