@@ -6,6 +6,8 @@
 #include "webhook_answers.hpp"
 #include "webhook_input.hpp"
 
+#include "klen/webhooks/base/log.hpp"
+
 #include <algorithm>
 
 namespace klen::webhooks::api {
@@ -34,10 +36,18 @@ result<std::vector<std::string>> open_all(signing::sealer const& seals, store::w
     return out;
 }
 
+/// Not the caller's fault, and not for ever: the operator has to list the key. Which one that is stands in the log.
+response unreadable(store::webhook const& w, failure const& why) {
+    log::error("a webhook's secret cannot be opened", {{"webhook_id", w.id}, {"error.message", why.message}});
+    return unavailable("this webhook's secret cannot be opened: the daemon lacks the master key that sealed it, which "
+                       "belongs in secrets.previous_master_keys; without that key, give the webhook a new secret: "
+                       "rotate-secret with grace_period_hours 0");
+}
+
 response secrets_response(services const& with, store::webhook const& w) {
     auto texts = open_all(*with.seals, w);
     if (!texts)
-        return failure_response(texts.error());
+        return unreadable(w, texts.error());
     json_writer out;
     out.begin_object().member("secret", texts->front());
     out.key("secrets").begin_array();
@@ -90,7 +100,7 @@ response rotated(services const& with, store::webhook const& w, secret_id fresh)
         return error_response(409, "conflict", "this rotation was done before, and its secret was replaced since then");
     auto text = open_secret(*with.seals, *ours, w.account_id);
     if (!text)
-        return failure_response(text.error());
+        return unreadable(w, text.error());
     auto const before = ours + 1;
     json_writer out;
     out.begin_object()

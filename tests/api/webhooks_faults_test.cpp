@@ -60,7 +60,7 @@ TEST_F(management_faults, a_webhook_is_shown_without_health_where_nobody_keeps_i
     EXPECT_FALSE(json(got).contains("health"));
 }
 
-TEST_F(management_faults, a_secret_that_does_not_open_is_our_fault_and_shows_nothing) {
+TEST_F(management_faults, a_secret_that_does_not_open_is_told_as_such_and_shows_nothing) {
     signing::sealer const others = signing::sealer::create(signing::generate_master_key(), "k1").value();
     with.seals = &others;
     store.begun.reset();
@@ -75,7 +75,8 @@ TEST_F(management_faults, a_secret_that_does_not_open_is_our_fault_and_shows_not
     } foreign;
     with.store = &foreign;
     auto const got = call(method::get, "/api/v1/webhooks/" + make_uuid_v7().text() + "/secret");
-    EXPECT_EQ(got.status, 500);
+    EXPECT_EQ(got.status, 503);
+    EXPECT_THAT(got.body, HasSubstr("secrets.previous_master_keys"));
     EXPECT_THAT(got.body, Not(HasSubstr("k1")));
 }
 
