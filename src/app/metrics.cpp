@@ -42,7 +42,9 @@ class families {
 void add_dispatch(families& to, dispatch::dispatch_stats const& s) {
     to.counter("deliveries_delivered_total", "Deliveries that ended delivered.", s.delivered);
     to.counter("deliveries_failed_total", "Deliveries that ended failed: no attempt was left.", s.deliveries_failed);
-    to.counter("deliveries_cancelled_total", "Deliveries that ended because their webhook was deleted.", s.cancelled);
+    to.counter("deliveries_cancelled_total",
+               "Deliveries cancelled while this daemon had them; those that waited in the database are not among them.",
+               s.cancelled);
     to.counter("attempts_failed_total", "Attempts that failed, whatever followed.", s.attempts_failed);
     to.counter("leases_lost_total", "Outcomes that changed nothing because another instance owned the delivery.",
                s.leases_lost);
@@ -52,6 +54,8 @@ void add_dispatch(families& to, dispatch::dispatch_stats const& s) {
     to.gauge("outcomes_unrecorded", "Outcomes that are not committed yet.", s.unrecorded);
     to.gauge("lanes", "Webhooks with something to do.", s.lanes);
     to.gauge("lanes_parked", "Webhooks with deliveries that wait in the database for room.", s.parked_lanes);
+    to.gauge("webhooks_unusable", "Webhooks whose secrets cannot be read; only while they have something to do.",
+             s.unusable_lanes);
     to.gauge("circuits_open",
              "Webhooks to which this daemon sends nothing, or one request at a time, because they fail.",
              s.circuits_open);

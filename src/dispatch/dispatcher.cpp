@@ -260,6 +260,7 @@ dispatch_stats lanes_dispatcher::stats() const {
     for (auto const& shard : shards_->all()) {
         out.lanes += shard->lanes();
         out.parked_lanes += shard->parked_lanes();
+        out.unusable_lanes += shard->unusable_lanes();
         out.circuits_open += shard->open_circuits();
     }
     if (auto const t = hub_->leases.current())

@@ -477,6 +477,7 @@ void shard::drop_ended() {
 void shard::tick() {
     auto const before = hub_->now() - lane_idle_max;
     std::uint64_t parked = 0;
+    std::uint64_t unusable = 0;
     for (auto at = lanes_.begin(); at != lanes_.end();) {
         auto const l = at->second;
         l->judge_progress();
@@ -485,6 +486,7 @@ void shard::tick() {
             hub_->wants.push({l->id(), l->begin_parked_claim()});
         touched(l);
         parked += l->has_parked() ? 1 : 0;
+        unusable += l->state() == lane_state::unusable ? 1 : 0;
         if (!l->idle_since(before)) {
             ++at;
             continue;
@@ -496,6 +498,7 @@ void shard::tick() {
     }
     lane_count_.store(lanes_.size());
     parked_count_.store(parked);
+    unusable_count_.store(unusable);
     run();
 }
 

@@ -58,6 +58,7 @@ class shard : public std::enable_shared_from_this<shard> {
     std::uint64_t open_circuits() const;
     std::uint64_t lanes() const { return lane_count_.load(); }
     std::uint64_t parked_lanes() const { return parked_count_.load(); }
+    std::uint64_t unusable_lanes() const { return unusable_count_.load(); }
 
   private:
     struct job {
@@ -126,6 +127,7 @@ class shard : public std::enable_shared_from_this<shard> {
     std::unordered_map<webhook_id, circuit_status> shown_circuits_; ///< those that are not closed
     std::atomic<std::uint64_t> lane_count_{0};
     std::atomic<std::uint64_t> parked_count_{0};
+    std::atomic<std::uint64_t> unusable_count_{0};
 };
 using shard_ptr = std::shared_ptr<shard>;
 

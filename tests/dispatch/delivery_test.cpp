@@ -335,6 +335,8 @@ TEST(delivery, unreadable_secret_parks_the_deliveries_until_it_is_mended) {
     c.database.webhooks.at(hook).secrets[0].sealed.back() ^= 1;
     auto& node = c.start_node();
     c.database.publish_many(node.dispatcher.get(), hook, 10);
+    c.world.run_for(seconds(30));
+    EXPECT_EQ(node.dispatcher->stats().unusable_lanes, 1U);
     c.world.run_for(minutes(10));
     EXPECT_EQ(c.database.parked(), 10U);
     EXPECT_TRUE(c.database.webhooks.at(hook).enabled);

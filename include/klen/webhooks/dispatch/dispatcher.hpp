@@ -59,8 +59,9 @@ struct dispatch_stats {
     std::uint64_t in_flight = 0;
     std::uint64_t unrecorded = 0; ///< outcomes not yet committed
     std::uint64_t lanes = 0;
-    std::uint64_t parked_lanes = 0;  ///< lanes that have deliveries parked in the database
-    std::uint64_t circuits_open = 0; ///< lanes whose circuit is open or half open
+    std::uint64_t parked_lanes = 0;   ///< lanes that have deliveries parked in the database
+    std::uint64_t unusable_lanes = 0; ///< lanes of webhooks whose secrets cannot be read
+    std::uint64_t circuits_open = 0;  ///< lanes whose circuit is open or half open
     std::uint64_t circuits_opened = 0;
     double oldest_heartbeat_seconds = 0; ///< age of the last committed heartbeat
 };
