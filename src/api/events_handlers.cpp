@@ -47,8 +47,12 @@ response accepted(event_id id) {
 }
 
 response answer_of(intake::publish_answer const& answer) {
-    if (auto const* receipt = std::get_if<store::publish_receipt>(&answer))
-        return accepted(receipt->id);
+    if (auto const* receipt = std::get_if<store::publish_receipt>(&answer)) {
+        auto out = accepted(receipt->id);
+        if (receipt->repeated)
+            out.headers.emplace_back("Idempotency-Replayed", "true");
+        return out;
+    }
     return refusal_response(std::get<intake::refusal>(answer));
 }
 

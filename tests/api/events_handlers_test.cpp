@@ -22,6 +22,10 @@ TEST_F(events_handlers, a_repeat_is_answered_like_the_first) {
     auto const answer = publish(good);
     EXPECT_EQ(answer.status, 202);
     EXPECT_EQ(text(json(answer), "id"), first.text());
+    std::pair<std::string, std::string> const told("Idempotency-Replayed", "true");
+    EXPECT_THAT(answer.headers, testing::Contains(told));
+    writer.answer_with([&](auto const&) { return store::publish_receipt{first, false}; });
+    EXPECT_THAT(publish(good).headers, testing::Not(testing::Contains(told)));
 }
 
 TEST_F(events_handlers, each_refusal_has_its_status_and_code) {
