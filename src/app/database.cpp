@@ -40,7 +40,7 @@ result<database> start_private(database_config const& settings) {
     database out;
     out.private_dir = (*own)->dir();
     out.options = store::connection_options_of(settings, (*own)->url());
-    if (auto kept = write_private_file(url_file(out.private_dir), (*own)->url() + "\n"); kept.has_error())
+    if (auto kept = write_private_file(url_file(out.private_dir), (*own)->uri() + "\n"); kept.has_error())
         return kept.error();
     out.own = std::move(*own);
     return out;

@@ -3,6 +3,7 @@
 #include "server_process.hpp"
 #include "session.hpp"
 
+#include "klen/webhooks/base/encoding.hpp"
 #include "klen/webhooks/base/log.hpp"
 
 #include <algorithm>
@@ -293,12 +294,35 @@ result<void> end_left_over(std::string const& data, server_user const& user, mil
     return {};
 }
 
+/// What libpq decodes in a URI.
+std::string uri_encoded(std::string_view text) {
+    std::string out;
+    for (char const c : text) {
+        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+                           c == '-' || c == '.' || c == '_' || c == '~';
+        auto const byte = static_cast<std::uint8_t>(c);
+        out += plain ? std::string(1, c) : "%" + hex_encode(std::span(&byte, 1));
+    }
+    return out;
+}
+
+/// Without the lines that our own asking whether it is there leaves in it: they hide why it is not.
+std::string without_probes(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        auto const line = text.substr(0, text.find('\n'));
+        if (line.find("the database system is starting up") == std::string_view::npos)
+            out.append(line).append("\n");
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+    }
+    return out;
+}
+
 /// What was written after `from`, the last 2 KiB of it.
 std::string log_tail(std::string const& path, std::uintmax_t from) {
-    auto const text = read_file(path);
-    auto const start =
-        std::max<std::size_t>(std::min<std::size_t>(from, text.size()), text.size() > 2048 ? text.size() - 2048 : 0);
-    return text.substr(start);
+    auto const written = read_file(path);
+    auto const text = without_probes(std::string_view(written).substr(std::min<std::size_t>(from, written.size())));
+    return text.substr(text.size() > 2048 ? text.size() - 2048 : 0);
 }
 
 // --- the server -----------------------------------------------------------------------------------------------------
@@ -311,6 +335,10 @@ class server final : public private_postgres {
     result<void> bring_up();
 
     std::string url() const override { return url_of(database); }
+    std::string uri() const override {
+        return "postgresql://" + std::string(role) + "@/" + database + "?host=" + uri_encoded(socket_dir_) +
+               "&port=5432";
+    }
     std::string const& dir() const override { return options_.dir; }
     bool running() const override { return process_ && process_->running(); }
     bool first_start() const override { return first_start_; }

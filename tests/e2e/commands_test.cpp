@@ -258,6 +258,7 @@ TEST(commands, keys_are_revoked_in_the_database_and_a_wrong_folder_is_left_alone
     daemon it;
     it.start();
     auto settings = it.environment();
+    EXPECT_TRUE(first_line(it.private_dir() + "/database-url").starts_with("postgresql://klen@/"));
     auto const made = run_command({"key", "create", "--platform", "--name", "later", "--json"}, settings);
     ASSERT_EQ(made.code, 0) << made.err;
     auto const key = json::parse(made.out);

@@ -38,8 +38,9 @@ class private_postgres_test : public testing::Test {
         fs::remove_all(root_, ignored);
     }
 
-    static std::string ask(private_postgres const& server, std::string const& sql) {
-        session link({.url = server.url()}, {.name = "test"});
+    static std::string ask(private_postgres const& server, std::string const& sql) { return ask(server.url(), sql); }
+    static std::string ask(std::string const& url, std::string const& sql) {
+        session link({.url = url}, {.name = "test"});
         auto const answer = link.run_text(sql);
         return !answer ? answer.error().message : answer->empty() ? "" : std::string(answer->text(0, 0));
     }
@@ -85,6 +86,8 @@ TEST_F(private_postgres_test, starts_keeps_its_data_over_a_restart_and_stops) {
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_FALSE((*again)->first_start());
     EXPECT_EQ(ask(**again, "SELECT a FROM kept"), "42");
+    EXPECT_TRUE((*again)->uri().starts_with("postgresql://klen@/")) << (*again)->uri();
+    EXPECT_EQ(ask((*again)->uri(), "SELECT a FROM kept"), "42");
     (*again)->stop();
     (*again)->stop();
     EXPECT_FALSE((*again)->running());

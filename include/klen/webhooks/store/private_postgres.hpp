@@ -27,7 +27,8 @@ class private_postgres {
     static result<std::unique_ptr<private_postgres>> start(private_postgres_options const& options);
     virtual ~private_postgres() = default;
 
-    virtual std::string url() const = 0; ///< for connection_options
+    virtual std::string url() const = 0; ///< for connection_options: libpq's keywords
+    virtual std::string uri() const = 0; ///< the same as postgresql://…, for people and their tools
     virtual std::string const& dir() const = 0;
     virtual bool running() const = 0;
     virtual void stop() = 0; ///< idempotent
