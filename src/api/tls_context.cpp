@@ -93,6 +93,9 @@ result<void> set_rules(SSL_CTX* context) {
     return {};
 }
 
+/// Never ask at the terminal for a key's password.
+std::string no_password(std::size_t, asio::ssl::context::password_purpose) { return {}; }
+
 result<void> take_certificate(asio::ssl::context& into, std::string const& file) {
     constexpr std::string_view what = "the TLS certificate";
     auto const text = read_file(what, file);
@@ -126,11 +129,21 @@ result<void> take_key(asio::ssl::context& into, std::string const& file) {
 
 } // namespace
 
+tls_file_problems try_tls_files(std::string const& certificate_file, std::string const& key_file) {
+    asio::ssl::context into(asio::ssl::context::tls_server);
+    error_code ignored;
+    into.set_password_callback(no_password, ignored);
+    tls_file_problems out;
+    if (auto done = take_certificate(into, certificate_file); !done)
+        out.certificate = done.error().message;
+    if (auto done = take_key(into, key_file); !done)
+        out.key = done.error().message;
+    return out;
+}
+
 result<tls_context_ptr> make_tls_context(std::string const& certificate_file, std::string const& key_file) {
     auto out = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
-    // Never ask at the terminal for a key's password.
     error_code ignored;
-    auto const no_password = [](std::size_t, asio::ssl::context::password_purpose) { return std::string(); };
     out->set_password_callback(no_password, ignored);
     if (auto done = set_rules(out->native_handle()); !done)
         return done.error();

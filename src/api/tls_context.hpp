@@ -13,4 +13,11 @@ namespace klen::webhooks::api {
 /// now. A failure names the file and what is wrong with it.
 result<tls_context_ptr> make_tls_context(std::string const& certificate_file, std::string const& key_file);
 
+/// What would be wrong with either file; empty when nothing is. A key is compared with the certificate.
+struct tls_file_problems {
+    std::string certificate;
+    std::string key;
+};
+tls_file_problems try_tls_files(std::string const& certificate_file, std::string const& key_file);
+
 } // namespace klen::webhooks::api

@@ -2,6 +2,7 @@
 #include "api/gate.hpp"
 #include "api/running_server.hpp"
 #include "api/tls_client.hpp"
+#include "api/tls_context.hpp"
 #include "support/test_tls.hpp"
 
 #include <gmock/gmock.h>
@@ -283,6 +284,19 @@ TEST_F(server_tls, files_that_cannot_be_used_are_told_by_name) {
     EXPECT_THAT(refusal(), AllOf(HasSubstr(config.tls_certificate_file), HasSubstr("too large")));
     config.tls_certificate_file = folder;
     EXPECT_THAT(refusal(), AllOf(HasSubstr(folder), HasSubstr("directory")));
+}
+
+TEST_F(server_tls, files_are_tried_without_a_server_and_both_are_told) {
+    auto const tried = [this] { return api::try_tls_files(config.tls_certificate_file, config.tls_key_file); };
+    store(ca.issue());
+    EXPECT_EQ(tried().certificate, "");
+    EXPECT_EQ(tried().key, "");
+    store({.certificate = ca.issue().certificate, .key = ca.issue().key});
+    EXPECT_EQ(tried().certificate, "");
+    EXPECT_THAT(tried().key, HasSubstr("does not belong to the certificate"));
+    store({.certificate = "x", .key = "y"});
+    EXPECT_THAT(tried().certificate, HasSubstr(config.tls_certificate_file));
+    EXPECT_THAT(tried().key, HasSubstr(config.tls_key_file));
 }
 
 TEST_F(server_tls, a_chain_is_sent_whole) {

@@ -1,15 +1,48 @@
 #include "app/commands/commands.hpp"
 
+#include "api/tls_context.hpp"
 #include "app/commands/complain.hpp"
 #include "app/commands/load.hpp"
 #include "app/database.hpp"
 #include "klen/webhooks/base/settings.hpp"
+#include "klen/webhooks/egress/http_client.hpp"
 #include "klen/webhooks/store/migrations.hpp"
 
 namespace klen::webhooks::app {
 
-std::optional<config> load_or_complain(config_source const& from) {
+namespace {
+
+void add_file_error(loaded_config& to, std::string const& key, std::string const& message) {
+    auto const at = to.given_in.find(key);
+    if (!message.empty() && at != to.given_in.end())
+        to.errors.push_back({at->second.first, at->second.second, key, message});
+}
+
+/// What the daemon would find out later, one after the other, when it has started a database already.
+void try_files(loaded_config& what) {
+    auto const& server = what.values.server;
+    if (!server.tls_certificate_file.empty() && !server.tls_key_file.empty()) {
+        auto const wrong = api::try_tls_files(server.tls_certificate_file, server.tls_key_file);
+        add_file_error(what, "server.tls_certificate_file", wrong.certificate);
+        add_file_error(what, "server.tls_key_file", wrong.key);
+    }
+    egress_config only_certificates;
+    only_certificates.ca_file = what.values.egress.ca_file;
+    std::string const key = "egress.ca_file";
+    if (auto const made = egress::make_client_context(only_certificates, {}); made.has_error()) {
+        auto const& message = made.error().message; // begins with the setting where the daemon tells it
+        add_file_error(what, key, message.starts_with(key + ": ") ? message.substr(key.size() + 2) : message);
+    }
+}
+
+} // namespace
+
+std::optional<config> load_or_complain(config_source const& from, named_files files) {
     auto loaded = load_config(from.file, process_environment(), process_environment_names());
+    if (files == named_files::tried) {
+        try_files(loaded);
+        sort_errors(loaded.errors);
+    }
     for (auto const& error : loaded.errors)
         std::cerr << error.text() << '\n';
     if (loaded.errors.empty())
@@ -21,14 +54,17 @@ std::optional<config> load_or_complain(config_source const& from) {
 }
 
 int run_serve(config_source const& from) {
-    auto const settings = load_or_complain(from);
+    auto const settings = load_or_complain(from, named_files::tried);
     return settings ? serve(*settings) : exit_config;
 }
 
 int run_check_config(config_source const& from) {
-    if (!load_or_complain(from))
+    auto const settings = load_or_complain(from, named_files::tried);
+    if (!settings)
         return exit_config;
     std::cout << effective_config_text(from.file, process_environment());
+    if (settings->database.url.empty())
+        std::cout << "# database.url is empty: a private PostgreSQL, in " << private_dir_of(settings->database) << '\n';
     return exit_ok;
 }
 
