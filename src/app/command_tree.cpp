@@ -1,7 +1,11 @@
 #include "app/command_tree.hpp"
 
+#include "app/commands/complain.hpp"
+#include "app/json_text.hpp"
+#include "base/settings_suggest.hpp"
 #include "klen/webhooks/app/application.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace klen::webhooks::app {
@@ -15,7 +19,11 @@ constexpr char const* exit_codes = "Exit codes: 0 done; 1 refused or failed; 2 t
 constexpr char const* daemon_options = "The daemon";
 constexpr char const* list_options = "The list";
 
+constexpr char const* daemon_address = "Where the daemon's API is; or KLEN_WEBHOOKS_URL";
+
 std::string refuse_empty(std::string const& text) { return text.empty() ? "must not be empty" : ""; }
+
+bool is_shown(CLI::Option const* option) { return !option->get_group().empty(); }
 
 } // namespace
 
@@ -61,10 +69,22 @@ void command_tree::add_config(CLI::App* to) {
 }
 
 void command_tree::add_api(CLI::App* to, bool account) {
+    to->add_option("--url,--api", common_.api.url, daemon_address)->capture_default_str()->group(daemon_options);
+    add_account_and_rest(to, account);
+}
+
+void command_tree::add_api_beside_url(CLI::App* to, std::string const& instead) {
+    to->add_option("--api", common_.api.url, daemon_address)->capture_default_str()->group(daemon_options);
+    auto const refuse = [instead](std::string const&) {
+        return "could be the webhook's URL or the daemon's: write " + instead +
+               " for the webhook's, --api URL (or KLEN_WEBHOOKS_URL) for the daemon's";
+    };
+    to->add_option("--url")->check(CLI::Validator(refuse, ""))->group("");
+    add_account_and_rest(to, true);
+}
+
+void command_tree::add_account_and_rest(CLI::App* to, bool account) {
     auto& api = common_.api;
-    to->add_option("--url", api.url, "Where the daemon's API is; or KLEN_WEBHOOKS_URL")
-        ->capture_default_str()
-        ->group(daemon_options);
     to->add_option("--key", api.key, "API key (better: --key-file, or KLEN_WEBHOOKS_KEY)")->group(daemon_options);
     file(to->add_option("--key-file", api.key_file, "File that holds the API key; wins over --key"))
         ->group(daemon_options);
@@ -139,9 +159,62 @@ std::vector<std::string> const& command_tree::values_of(CLI::Option const* optio
     return found == values_.end() ? none : found->second;
 }
 
+CLI::App const* command_tree::chosen_command() const {
+    CLI::App const* out = &app_;
+    while (!out->get_subcommands().empty())
+        out = out->get_subcommands().front();
+    return out;
+}
+
+/// What is wrong with the words in front of the options, if they name no command: CLI11 would only say that a
+/// subcommand is required.
+std::optional<std::string> command_tree::unknown_command(int argc, char** argv) const {
+    CLI::App const* at = &app_;
+    std::string path;
+    for (int i = 1; i < argc; ++i) {
+        std::string_view const word = argv[i];
+        std::vector<std::string> names;
+        for (auto const* sub : at->get_subcommands([](CLI::App const*) { return true; }))
+            names.push_back(sub->get_name());
+        if (names.empty() || word.starts_with('-'))
+            return std::nullopt;
+        if (auto const found = std::ranges::find(names, word); found != names.end()) {
+            at = at->get_subcommand(*found);
+            path += *found + " ";
+            continue;
+        }
+        auto const near = settings::nearest(word, names);
+        return "there is no command \"" + path + terminal_safe(word, 64) + "\"" +
+               (near.empty() ? "; `klen-webhooks " + path + "--help` lists them"
+                             : "; did you mean \"" + path + near + "\"?");
+    }
+    return std::nullopt;
+}
+
+/// What was left over, in the order in which it was written: CLI11 turns it round.
+std::string command_tree::unexpected() const {
+    std::vector<std::string> names;
+    for (auto const* option : chosen_command()->get_options())
+        for (auto const& name : option->get_lnames())
+            if (is_shown(option))
+                names.push_back("--" + name);
+    std::string words;
+    std::string meant;
+    for (auto const& word : app_.remaining(true)) {
+        words.append(words.empty() ? "" : " ").append(terminal_safe(word, 64));
+        if (meant.empty() && word.starts_with("--"))
+            meant = settings::nearest(word.substr(0, word.find('=')), names);
+    }
+    return "not expected: " + words + (meant.empty() ? "" : "; did you mean " + meant + "?");
+}
+
 int command_tree::run(int argc, char** argv) {
+    if (auto const wrong = unknown_command(argc, argv))
+        return complain(exit_usage, *wrong);
     try {
         app_.parse(argc, argv);
+    } catch (CLI::ExtrasError const&) {
+        return complain(exit_usage, unexpected());
     } catch (CLI::ParseError const& e) {
         // Help is an "error" of code 0; every other one is the user's.
         return app_.exit(e) == 0 ? exit_ok : exit_usage;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,6 +45,9 @@ class command_tree {
     void add_config(CLI::App* to);
     /// Where the daemon is and with which key; --json. `account`: who is acted for.
     void add_api(CLI::App* to, bool account = true);
+    /// The same for a command that is about another URL: --url would be taken for that, and the key be sent there. So
+    /// the daemon is --api there, and --url is refused. `instead`: what to write for the other URL.
+    void add_api_beside_url(CLI::App* to, std::string const& instead);
     void add_idempotency_key(CLI::App* to);
     enum class paged { by_page, by_cursor, not_at_all };
     /// --limit and what else walks a list.
@@ -72,6 +76,10 @@ class command_tree {
 
   private:
     void read_environment();
+    void add_account_and_rest(CLI::App* to, bool account);
+    std::optional<std::string> unknown_command(int argc, char** argv) const;
+    std::string unexpected() const;
+    CLI::App const* chosen_command() const;
 
     CLI::App app_;
     common_options common_;

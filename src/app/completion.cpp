@@ -50,7 +50,8 @@ void walk(command_tree const& of, CLI::App const& app, std::string const& path, 
     for (auto const* sub : app.get_subcommands(all))
         here.commands.emplace_back(sub->get_name(), sub->get_description());
     for (auto const* option : app.get_options())
-        (option->get_positional() ? here.positionals : here.options).push_back(read_option(of, option));
+        if (!option->get_group().empty()) // an empty group is one that the help does not show either
+            (option->get_positional() ? here.positionals : here.options).push_back(read_option(of, option));
     into.push_back(std::move(here));
     for (auto const* sub : app.get_subcommands(all))
         walk(of, *sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), into);

@@ -47,7 +47,7 @@ void declare_create(command_tree& in, CLI::App& group) {
     in.file(sub->add_option("--use-secret-file", what->use_secret_file, use_secret_file));
     in.file(sub->add_option("--secret-file", what->secret_file, secret_file));
     in.add_idempotency_key(sub);
-    in.add_api(sub);
+    in.add_api_beside_url(sub, "it without an option");
     command_tree::footer(sub, "Example:\n"
                               "  klen-webhooks webhook create https://example.com/hook --name crm --event 'call.*' \\\n"
                               "      --account acct_1 --secret-file crm.secret");
@@ -86,7 +86,7 @@ void declare_update(command_tree& in, CLI::App& group) {
     sub->add_flag("--no-headers", what->no_headers, "No custom headers any more")->excludes(headers);
     auto* const enable = sub->add_flag("--enable", what->enable, "Enable it");
     sub->add_flag("--disable", what->disable, "Disable it")->excludes(enable);
-    in.add_api(sub);
+    in.add_api_beside_url(sub, "--endpoint URL");
     command_tree::footer(sub, "Examples:\n"
                               "  klen-webhooks webhook update ID --endpoint https://example.com/new\n"
                               "  klen-webhooks webhook update ID --event call.ended --event 'calendar.*'   # these, "

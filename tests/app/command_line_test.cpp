@@ -49,6 +49,36 @@ TEST(command_line, an_option_wins_over_its_variable) {
     EXPECT_EQ(by_option.err.find("of-the-variable"), std::string::npos) << by_option.err;
 }
 
+TEST(command_line, check_config_shows_the_private_folder_that_is_in_force) {
+    setenv("KLEN_WEBHOOKS_DATABASE_PRIVATE_DIR", "/nowhere/private", 1);
+    auto const named = run_line({"check-config"});
+    unsetenv("KLEN_WEBHOOKS_DATABASE_PRIVATE_DIR");
+    EXPECT_NE(named.out.find("# database.url is empty: a private PostgreSQL, in /nowhere/private\n"), std::string::npos)
+        << named.out;
+    auto const by_default = run_line({"check-config"});
+    EXPECT_NE(by_default.out.find("a private PostgreSQL, in /"), std::string::npos) << by_default.out;
+}
+
+TEST(command_line, files_that_cannot_be_used_are_errors_of_the_configuration) {
+    std::map<std::string, std::string> const variables{
+        {"KLEN_WEBHOOKS_SERVER_TLS_CERTIFICATE_FILE", "/nowhere/certificate.pem"},
+        {"KLEN_WEBHOOKS_SERVER_TLS_KEY_FILE", "/dev/null"},
+        {"KLEN_WEBHOOKS_EGRESS_CA_FILE", "/nowhere/ca.pem"},
+        {"KLEN_WEBHOOKS_LOG_FORMAT", "xml"}};
+    for (auto const& [name, value] : variables)
+        setenv(name.c_str(), value.c_str(), 1);
+    for (char const* command : {"check-config", "serve"}) {
+        auto const got = run_line({command});
+        EXPECT_EQ(got.code, exit_config) << got.err;
+        for (char const* part : {"KLEN_WEBHOOKS_SERVER_TLS_CERTIFICATE_FILE: server.tls_certificate_file: ",
+                                 "KLEN_WEBHOOKS_SERVER_TLS_KEY_FILE: server.tls_key_file: ",
+                                 "KLEN_WEBHOOKS_EGRESS_CA_FILE: egress.ca_file: ", "4 errors"})
+            EXPECT_NE(got.err.find(part), std::string::npos) << command << ": " << got.err;
+    }
+    for (auto const& [name, value] : variables)
+        unsetenv(name.c_str());
+}
+
 TEST(command_line, what_is_wrong_on_the_line_is_exit_code_2) {
     unsetenv("KLEN_WEBHOOKS_KEY"); // with a key a daemon would be asked
     std::vector<std::vector<std::string>> const lines{
@@ -81,6 +111,22 @@ TEST(command_line, what_is_wrong_on_the_line_is_exit_code_2) {
     }
 }
 
+TEST(command_line, a_word_that_is_no_command_is_told_with_the_nearest_one) {
+    auto const near = run_line({"webhook", "lits", "--all"});
+    EXPECT_EQ(near.code, exit_usage);
+    EXPECT_NE(near.err.find("no command \"webhook lits\"; did you mean \"webhook list\"?"), std::string::npos)
+        << near.err;
+    auto const far = run_line({"dance"});
+    EXPECT_EQ(far.code, exit_usage);
+    EXPECT_NE(far.err.find("no command \"dance\"; `klen-webhooks --help` lists them"), std::string::npos) << far.err;
+}
+
+TEST(command_line, what_is_left_over_is_told_as_it_was_written) {
+    auto const got = run_line({"webhook", "list", "--acount", "a", "--dance"});
+    EXPECT_EQ(got.code, exit_usage);
+    EXPECT_NE(got.err.find("not expected: --acount a --dance; did you mean --account?"), std::string::npos) << got.err;
+}
+
 TEST(command_line, a_daemon_that_is_not_there_is_exit_code_4) {
     auto const got = run_line({"webhook", "list", "--url", "http://127.0.0.1:1"});
     EXPECT_EQ(got.code, exit_unavailable);
@@ -95,7 +141,7 @@ TEST(command_line, tells_its_version) {
 TEST(command_line, a_repeated_option_does_not_swallow_what_follows_it) {
     // With the endpoint last: the port that nobody listens on is reached, so the line was read as meant.
     auto const got = run_line({"webhook", "create", "--name", "n", "--event", "call.*", "--event", "calendar.*",
-                               "https://x.example/", "--url", "http://127.0.0.1:1"});
+                               "https://x.example/", "--api", "http://127.0.0.1:1"});
     EXPECT_EQ(got.code, exit_unavailable) << got.err;
 }
 

@@ -26,7 +26,10 @@ class requests_test : public testing::Test {
         ASSERT_NE(mkdtemp(name.data()), nullptr);
         dir_ = name;
     }
-    void TearDown() override { fs::remove_all(dir_); }
+    void TearDown() override {
+        unsetenv("KLEN_WEBHOOKS_ACCOUNT");
+        fs::remove_all(dir_);
+    }
 
     std::string file(std::string const& name, std::string const& text) {
         auto const path = (dir_ / name).string();
@@ -35,7 +38,7 @@ class requests_test : public testing::Test {
     }
 
     outcome call(std::vector<std::string> words) {
-        words.insert(words.end(), {"--url", api_.url(), "--key", "klen_k"});
+        words.insert(words.end(), {"--api", api_.url(), "--key", "klen_k"});
         return run_line(std::move(words));
     }
 
@@ -215,6 +218,28 @@ TEST_F(requests_test, every_command_asks_for_what_it_says) {
         EXPECT_EQ(got.body, line.body);
         EXPECT_FALSE(got.headers.contains("idempotency-key"));
     }
+}
+
+TEST_F(requests_test, the_daemon_is_called_url_as_well) {
+    auto const done = run_line({"delivery", "show", "d1", "--url", api_.url(), "--key", "klen_k"});
+    EXPECT_EQ(done.code, exit_ok) << done.err;
+    EXPECT_EQ(api_.take().size(), 1U);
+}
+
+TEST_F(requests_test, a_key_is_never_sent_to_what_may_be_meant_as_the_webhooks_url) {
+    for (auto words : std::vector<std::vector<std::string>>{
+             {"webhook", "update", "w1"},
+             {"webhook", "update", "w1", "--name", "n"},
+             {"webhook", "create", "--name", "n", "--event", "*"},
+             {"webhook", "create", "https://x.example/", "--name", "n", "--event", "*"}}) {
+        words.insert(words.end(), {"--url", api_.url(), "--key", "klen_k"});
+        auto const done = run_line(words);
+        EXPECT_EQ(done.code, exit_usage) << testing::PrintToString(words);
+        EXPECT_NE(done.err.find("--api"), std::string::npos) << done.err;
+        auto const* const other = words[1] == "update" ? "--endpoint" : "without an option";
+        EXPECT_NE(done.err.find(other), std::string::npos) << done.err;
+    }
+    EXPECT_TRUE(api_.take().empty());
 }
 
 TEST_F(requests_test, a_time_ago_is_sent_as_a_time) {
