@@ -45,6 +45,7 @@ void command_tree::read_environment() {
     take("KLEN_WEBHOOKS_CONFIG", common_.config.file);
     take("KLEN_WEBHOOKS_URL", common_.api.url);
     take("KLEN_WEBHOOKS_KEY", common_.api.key);
+    take("KLEN_WEBHOOKS_ACCOUNT", environment_account_);
 }
 
 CLI::App* command_tree::command(CLI::App& parent, std::string const& name, std::string const& what,
@@ -88,9 +89,12 @@ void command_tree::add_account_and_rest(CLI::App* to, bool account) {
     to->add_option("--key", api.key, "API key (better: --key-file, or KLEN_WEBHOOKS_KEY)")->group(daemon_options);
     file(to->add_option("--key-file", api.key_file, "File that holds the API key; wins over --key"))
         ->group(daemon_options);
-    if (account)
-        to->add_option("--account", api.account, "Account to act for; needed with a platform key")
+    if (account) {
+        to->add_option("--account", api.account,
+                       "Account to act for; needed with a platform key; or KLEN_WEBHOOKS_ACCOUNT")
             ->group(daemon_options);
+        act_for_account_.insert(to);
+    }
     to->add_option("--timeout", api.timeout, "How long a call may take, like 10s")
         ->capture_default_str()
         ->group(daemon_options);
@@ -166,6 +170,13 @@ CLI::App const* command_tree::chosen_command() const {
     return out;
 }
 
+/// The variable stands in for --account; an --account that is empty is nobody's.
+void command_tree::take_default_account() {
+    auto const* const chosen = chosen_command();
+    if (act_for_account_.contains(chosen) && chosen->count("--account") == 0)
+        common_.api.default_account = environment_account_;
+}
+
 /// What is wrong with the words in front of the options, if they name no command: CLI11 would only say that a
 /// subcommand is required.
 std::optional<std::string> command_tree::unknown_command(int argc, char** argv) const {
@@ -219,6 +230,7 @@ int command_tree::run(int argc, char** argv) {
         // Help is an "error" of code 0; every other one is the user's.
         return app_.exit(e) == 0 ? exit_ok : exit_usage;
     }
+    take_default_account();
     return chosen_();
 }
 

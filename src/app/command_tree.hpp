@@ -77,6 +77,7 @@ class command_tree {
   private:
     void read_environment();
     void add_account_and_rest(CLI::App* to, bool account);
+    void take_default_account();
     std::optional<std::string> unknown_command(int argc, char** argv) const;
     std::string unexpected() const;
     CLI::App const* chosen_command() const;
@@ -84,6 +85,8 @@ class command_tree {
     CLI::App app_;
     common_options common_;
     std::function<int()> chosen_;
+    std::string environment_account_;
+    std::set<CLI::App const*> act_for_account_;
     std::map<CLI::Option const*, std::vector<std::string>> values_;
     std::set<CLI::Option const*> files_;
 };

@@ -35,7 +35,8 @@ void declare_publish(command_tree& in, CLI::App& parent) {
             throw CLI::ValidationError("publish", "give a FILE (- for standard input), --sample or --all-samples");
         in.choose([&api, what] { return run_publish(api, *what); });
     });
-    command_tree::footer(sub, "Examples:\n"
+    command_tree::footer(sub, "An event's own account_id wins over KLEN_WEBHOOKS_ACCOUNT, not over --account.\n\n"
+                              "Examples:\n"
                               "  klen-webhooks publish event.json\n"
                               "  klen-webhooks publish --type call.ended --sample --account acct_1");
 }

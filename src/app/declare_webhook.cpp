@@ -67,7 +67,8 @@ void declare_list(command_tree& in, CLI::App& group) {
     sub->add_option("--search", what->search, "Only those with this text in name or URL");
     in.add_paging(sub, command_tree::paged::by_page);
     in.add_api(sub);
-    command_tree::footer(sub, "A platform key without --account lists the webhooks of all accounts.\n\nExample:\n"
+    command_tree::footer(sub, "A platform key without an account (--account '' where the variable names one) lists the "
+                              "webhooks of all accounts.\n\nExample:\n"
                               "  klen-webhooks webhook list --disabled --all --json | jq -r .id");
 }
 

@@ -30,13 +30,17 @@ std::string composed(event::publish_request const& r) {
 } // namespace
 
 result<std::string> filled_in(std::string_view text, publish_fields const& fields) {
-    if (fields.type.empty() && fields.account.empty() && fields.id.empty())
+    bool const nothing_asked = fields.type.empty() && fields.account.empty() && fields.id.empty();
+    if (nothing_asked && fields.default_account.empty())
         return std::string(text);
     auto const first = text.find_first_not_of(" \t\r\n");
-    if (first != std::string_view::npos && text[first] == '[')
+    bool const is_array = first != std::string_view::npos && text[first] == '[';
+    if (is_array && !nothing_asked)
         return failure{fault::invalid_argument,
                        "--type, --account and --id fit a single event: write them into the array's items"};
     auto parsed = event::parse_publish_request(text, {});
+    if (nothing_asked && !std::holds_alternative<event::publish_request>(parsed))
+        return std::string(text); // an array, or what the daemon will refuse
     if (auto const* broken = std::get_if<event::json_error>(&parsed))
         return failure{fault::invalid_argument, "the event is not as it must be: " + broken->text()};
     if (auto const* wrong = std::get_if<event::field_error>(&parsed))
@@ -46,6 +50,10 @@ result<std::string> filled_in(std::string_view text, publish_fields const& field
         request.event_type = fields.type;
     if (!fields.account.empty())
         request.account_id = fields.account;
+    else if (!request.account_id && !fields.default_account.empty())
+        request.account_id = fields.default_account;
+    else if (nothing_asked)
+        return std::string(text);
     if (!fields.id.empty())
         request.id = fields.id;
     return composed(request);
@@ -58,7 +66,8 @@ result<std::string> sample_of(publish_fields const& fields) {
             return filled_in(entry.sample, fields);
         known += (known.empty() ? "" : ", ") + entry.event_type;
     }
-    return failure{fault::invalid_argument, "--sample: there is no sample of \"" + fields.type + "\", but of " + known};
+    return failure{fault::invalid_argument,
+                   "--sample: there is no built-in sample of \"" + fields.type + "\"; there is one of " + known};
 }
 
 result<std::string> all_samples(std::string_view account) {

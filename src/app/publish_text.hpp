@@ -12,6 +12,7 @@ struct publish_fields {
     std::string type;
     std::string account;
     std::string id;
+    std::string default_account = {}; ///< where the event names none; an array is left as it is
 };
 
 /// A publish object with `fields` in place of its own. Nothing is changed when `fields` are all empty; the payload

@@ -242,6 +242,54 @@ TEST_F(requests_test, a_key_is_never_sent_to_what_may_be_meant_as_the_webhooks_u
     EXPECT_TRUE(api_.take().empty());
 }
 
+TEST_F(requests_test, the_variable_names_the_account_where_no_option_does) {
+    setenv("KLEN_WEBHOOKS_ACCOUNT", "acct_v", 1);
+    auto const target = [this](std::vector<std::string> const& words) { return request_of(words).target; };
+    EXPECT_EQ(target({"delivery", "show", "d1"}), "/api/v1/deliveries/d1?account_id=acct_v");
+    EXPECT_EQ(target({"webhook", "list"}), "/api/v1/webhooks?account_id=acct_v");
+    EXPECT_EQ(target({"webhook", "list", "--account", "acct_o"}), "/api/v1/webhooks?account_id=acct_o");
+    EXPECT_EQ(target({"webhook", "list", "--account", ""}), "/api/v1/webhooks");
+    // These are about no account, or name the one that a key is made for.
+    EXPECT_EQ(target({"whoami"}), "/api/v1/whoami");
+    EXPECT_EQ(target({"event-type", "show", "a.b"}), "/api/v1/event-types/a.b");
+    EXPECT_EQ(target({"key", "show", "k1"}), "/api/v1/keys/k1");
+    EXPECT_EQ(request_of({"key", "create", "--name", "n", "--platform"}).body, R"({"name":"n","platform":true})");
+}
+
+TEST_F(requests_test, what_is_published_goes_to_the_account_of_the_variable_unless_it_names_one) {
+    setenv("KLEN_WEBHOOKS_ACCOUNT", "acct_v", 1);
+    auto const body = [this](std::vector<std::string> const& words) { return request_of(words).body; };
+    auto const own = file("own.json", R"({ "account_id": "acct_f", "event_type": "a.b", "payload": {} })");
+    auto const none = file("none.json", R"({"event_type":"a.b","payload":{}})");
+    auto const batch = file("batch.json", R"([{"event_type":"a.b"}])");
+    EXPECT_EQ(body({"publish", own}), R"({ "account_id": "acct_f", "event_type": "a.b", "payload": {} })");
+    EXPECT_EQ(body({"publish", own, "--id", "i"}),
+              R"({"id":"i","account_id":"acct_f","event_type":"a.b","payload":{}})");
+    EXPECT_EQ(body({"publish", own, "--account", "acct_o"}),
+              R"({"account_id":"acct_o","event_type":"a.b","payload":{}})");
+    EXPECT_EQ(body({"publish", none}), R"({"account_id":"acct_v","event_type":"a.b","payload":{}})");
+    EXPECT_EQ(body({"publish", batch}), R"([{"event_type":"a.b"}])");
+    EXPECT_NE(body({"publish", "--type", "call.ended", "--sample"}).find(R"("account_id":"acct_v")"),
+              std::string::npos);
+}
+
+TEST_F(requests_test, a_missing_key_or_account_is_told_in_options) {
+    std::string const head = R"({"error":"validation_error","message":"account_id: is missing; )";
+    api_.will_answer({{400, head + R"(a platform key must say for whom it acts: ?account_id=…"})"},
+                      {400, head + R"(say whose key it is, or \"platform\": true"})"},
+                      {401, R"({"error":"authentication_required","message":"send a key: Authorization: Bearer"})"}});
+    auto const account = call({"delivery", "show", "d1"});
+    EXPECT_EQ(account.code, exit_failed);
+    for (char const* part : {"--account", "KLEN_WEBHOOKS_ACCOUNT"})
+        EXPECT_NE(account.err.find(part), std::string::npos) << account.err;
+    EXPECT_EQ(account.err.find("?account_id"), std::string::npos) << account.err;
+    auto const owner = call({"key", "create", "--name", "n"});
+    EXPECT_NE(owner.err.find("--platform"), std::string::npos) << owner.err;
+    auto const key = call({"delivery", "show", "d1"});
+    for (char const* part : {"--key-file", "KLEN_WEBHOOKS_KEY"})
+        EXPECT_NE(key.err.find(part), std::string::npos) << key.err;
+}
+
 TEST_F(requests_test, a_time_ago_is_sent_as_a_time) {
     auto const got = request_of({"webhook", "recover", "w1", "--since", "2h"});
     EXPECT_TRUE(got.body.starts_with("{\"since\":\"20")) << got.body;

@@ -250,7 +250,7 @@ TEST(hygiene, settings_named_in_documents_exist) {
     std::regex const dotted(R"re(`([a-z]+)\.([a-z_]+)`)re");
     std::regex const variable(R"re(KLEN_WEBHOOKS_[A-Z0-9_]+)re");
     std::set<std::string> const of_the_command_line = {"KLEN_WEBHOOKS_URL", "KLEN_WEBHOOKS_KEY", "KLEN_WEBHOOKS_SECRET",
-                                                       "KLEN_WEBHOOKS_CONFIG"};
+                                                       "KLEN_WEBHOOKS_CONFIG", "KLEN_WEBHOOKS_ACCOUNT"};
     for (auto const& document : documents()) {
         std::string const text = read(document);
         for (std::sregex_iterator it(text.begin(), text.end(), dotted), end; it != end; ++it) {

@@ -20,7 +20,18 @@ constexpr std::size_t message_bytes_max = std::size_t{64} << 10;
 /// What the daemon answered with 2xx must be JSON; a proxy in between may say anything.
 int not_json(api_answer const& answer) {
     return complain(exit_failed, "the answer (HTTP status " + std::to_string(answer.status) +
-                                     ") is no JSON: is --url the daemon's API?");
+                                     ") is no JSON: is --url (or --api) the daemon's API?");
+}
+
+/// What the daemon says of its HTTP interface, in the words of this command line.
+std::string in_options(std::string const& code, std::string const& message) {
+    if (code == "authentication_required")
+        return "give an API key with --key-file, --key or KLEN_WEBHOOKS_KEY";
+    if (code != "validation_error" || !message.starts_with("account_id: is missing"))
+        return message;
+    if (message.find("whose key") != std::string::npos)
+        return "say whose key it is: --account ID, or --platform";
+    return "a platform key must say for whom it acts: --account ID, or KLEN_WEBHOOKS_ACCOUNT";
 }
 
 } // namespace
@@ -51,7 +62,7 @@ std::string explain(api_answer const& answer) {
     auto const message = parsed ? text_member(parsed->value, "message") : std::string();
     auto out = code.empty() || message.empty()
                    ? "the daemon answered with HTTP status " + std::to_string(answer.status)
-                   : terminal_safe(code, 64) + ": " + terminal_safe(message, message_bytes_max, true);
+                   : terminal_safe(code, 64) + ": " + terminal_safe(in_options(code, message), message_bytes_max, true);
     if (!answer.retry_after.empty())
         out += " (try again after " + terminal_safe(answer.retry_after, 32) + " s)";
     return out;

@@ -162,7 +162,7 @@ api_request request_for(api_options const& api, std::string method, std::string 
     out.path = std::move(path);
     out.body = std::move(body);
     out.idempotency_key = api.idempotency_key;
-    out.ask("account_id", api.account);
+    out.ask("account_id", api.acting_for());
     return out;
 }
 

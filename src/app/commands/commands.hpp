@@ -30,10 +30,13 @@ struct api_options {
     std::string url = "http://127.0.0.1:8080";
     std::string key;
     std::string key_file;
-    std::string account; ///< for platform keys: on whose behalf
-    bool json = false;   ///< the answer as it came, for scripts
+    std::string account;         ///< for platform keys: on whose behalf
+    std::string default_account; ///< the environment's, where `account` is empty
+    bool json = false;           ///< the answer as it came, for scripts
     std::string idempotency_key;
     std::string timeout = "30s"; ///< of one call
+
+    std::string const& acting_for() const { return account.empty() ? default_account : account; }
 };
 
 /// Which part of a list; 0 and empty: the daemon's own choice.

@@ -15,15 +15,14 @@ constexpr std::size_t input_bytes_max = 64U << 20;
 
 /// What is sent: one publish object, or an array of them.
 result<std::string> text_to_publish(api_options const& api, publish_options const& what) {
-    publish_fields const fields{what.type, api.account, what.id};
     if (what.all_samples)
-        return all_samples(api.account);
+        return all_samples(api.acting_for());
     if (what.sample)
-        return sample_of(fields);
+        return sample_of({what.type, api.acting_for(), what.id, {}});
     auto text = read_input(what.file, input_bytes_max);
     if (text.has_error())
         return text.error();
-    return filled_in(*text, fields);
+    return filled_in(*text, {what.type, api.account, what.id, api.default_account});
 }
 
 int code_of(api_answer const& answer, bool all_accepted) {
@@ -61,7 +60,7 @@ int run_publish(api_options const& api, publish_options const& what) {
     if (!read->refused.empty())
         complain(exit_failed, std::to_string(read->refused.size()) + " of " + std::to_string(read->count) +
                                   (read->count == 1 ? " event was" : " events were") + " not accepted" +
-                                  (read->another_account && what.file.empty() && api.account.empty()
+                                  (read->another_account && what.file.empty() && api.acting_for().empty()
                                        ? ": the samples are of account acct_demo; name the key's with --account"
                                        : ""));
     return code_of(*answer, read->refused.empty());
