@@ -14,6 +14,7 @@ delivery_check verified() {
             .attempt = 2,
             .klen_signature = true,
             .standard_signature = true,
+            .checked = true,
             .problem = {}};
 }
 
@@ -37,6 +38,16 @@ TEST(delivery_printer, says_loudly_what_is_not_verified) {
     EXPECT_NE(out.str().find("X-Klen-Signature WRONG"), std::string::npos);
     EXPECT_NE(out.str().find(found.problem), std::string::npos);
     EXPECT_NE(out.str().find("connection reset"), std::string::npos);
+}
+
+TEST(delivery_printer, calls_nothing_wrong_that_it_could_not_check) {
+    std::ostringstream out;
+    delivery_printer printer(out, {});
+    auto const no_header = [](std::string const&) { return std::string(); };
+    printer.delivery(std::chrono::system_clock::now(), check_delivery(no_header, "{}", "X-Klen-", {}, {}), "{}",
+                     {200, {}});
+    EXPECT_NE(out.str().find("X-Klen-Signature -   webhook-signature -"), std::string::npos) << out.str();
+    EXPECT_EQ(out.str().find("WRONG"), std::string::npos) << out.str();
 }
 
 TEST(delivery_printer, lets_no_control_character_through) {

@@ -330,6 +330,24 @@ TEST_F(requests_test, publish_and_event_publish_are_the_same) {
     }
 }
 
+TEST_F(requests_test, publish_tells_a_repeat) {
+    api_.will_answer({{202, R"({"id":"e1"})", {{"Idempotency-Replayed", "true"}}}, {202, R"({"id":"e1"})"}});
+    auto const event = file("event.json", R"({"event_type":"a.b","payload":{}})");
+    auto const repeat = call({"publish", event});
+    EXPECT_EQ(repeat.code, exit_ok);
+    EXPECT_EQ(repeat.out, "event e1\n");
+    EXPECT_NE(repeat.err.find("Published before"), std::string::npos) << repeat.err;
+    EXPECT_EQ(call({"publish", event}).err, "");
+}
+
+TEST_F(requests_test, health_says_what_the_daemon_said_or_that_it_was_asked_at_the_wrong_door) {
+    api_.will_answer({{200, "ok\n"}, {404, R"({"error":"not_found","message":"m"})"}});
+    EXPECT_EQ(run_line({"health", "--url", api_.url()}).out, "ok\n");
+    auto const wrong = run_line({"health", "--url", api_.url()});
+    EXPECT_EQ(wrong.code, exit_unavailable);
+    EXPECT_NE(wrong.err.find("server.operations_address"), std::string::npos) << wrong.err;
+}
+
 TEST_F(requests_test, publish_names_the_items_that_failed_and_why) {
     api_.will_answer(
         {{202,

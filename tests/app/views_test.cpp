@@ -54,6 +54,8 @@ TEST(views, a_delivery_is_shown_with_its_body_and_attempts) {
                              "2026-03-02T09:19:51Z"})
         EXPECT_TRUE(has(brief, part)) << part << " in\n" << brief;
     EXPECT_FALSE(has(brief, "X-Klen-Attempt"));
+    for (std::size_t at = 0; at < brief.size(); at = brief.find('\n', at) + 1)
+        EXPECT_LE(brief.find('\n', at) - at, 120U) << brief.substr(at);
     auto const full = delivery_text(delivery, true);
     for (char const* part : {"X-Klen-Attempt: 2", "Server: x?[2J", "\"why\": 1.5", "no response"})
         EXPECT_TRUE(has(full, part)) << part << " in\n" << full;
@@ -117,7 +119,7 @@ TEST(views, secrets_are_shown_or_left_out) {
         {"secret":"whsec_b","created_at":"2026-03-02T09:18:41.903Z","expires_at":null},
         {"secret":"whsec_a","created_at":"2026-03-01T09:18:41.903Z","expires_at":"2026-03-03T09:18:41.903Z"}]})");
     EXPECT_EQ(secrets_text(secrets, true), "SECRET   CREATED               SIGNS UNTIL\n"
-                                           "whsec_b  2026-03-02T09:18:41Z  replaced\n"
+                                           "whsec_b  2026-03-02T09:18:41Z  until replaced\n"
                                            "whsec_a  2026-03-01T09:18:41Z  2026-03-03T09:18:41Z\n");
     EXPECT_FALSE(has(secrets_text(secrets, false), "whsec"));
 }

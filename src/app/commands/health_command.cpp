@@ -14,7 +14,12 @@ int run_health(api_options const& api, bool ready) {
     auto const answer = client->call("GET", ready ? "/readyz?verbose" : "/livez");
     if (answer.has_error())
         return complain(exit_unavailable, answer.error().message);
-    std::cout << terminal_safe(answer->body, std::size_t{16} << 10, true) << '\n';
+    if (answer->status == 404)
+        return complain(exit_unavailable, api.url +
+                                              " answers, but not to this question: give the operations listener's "
+                                              "address (server.operations_address) with --url");
+    auto const text = terminal_safe(answer->body, std::size_t{16} << 10, true);
+    std::cout << text << (text.ends_with('\n') ? "" : "\n");
     return answer->ok() ? exit_ok : exit_unavailable;
 }
 

@@ -55,6 +55,8 @@ int run_publish(api_options const& api, publish_options const& what) {
         return answer->ok() ? int{exit_ok} : complain_about(*answer);
     if (!api.json)
         std::cout << read->accepted;
+    if (answer->replayed)
+        std::cerr << "Published before with this id and content: nothing was stored or sent anew.\n";
     for (auto const& line : read->refused)
         complain(exit_failed, line);
     if (!read->refused.empty())

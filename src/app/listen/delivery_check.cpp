@@ -50,6 +50,7 @@ delivery_check check_delivery(header_lookup const& header, std::string_view body
             found.standard_signature ||
             signing::verify_standard_webhooks(secret, message_id, message_time, standard, body, now);
     }
+    found.checked = !secrets.empty();
     found.problem = problem_of(found, !secrets.empty(), signature, standard, message_id);
     return found;
 }

@@ -17,6 +17,7 @@ struct delivery_check {
     int attempt = 1;
     bool klen_signature = false;     ///< X-Klen-Signature verifies with one of the secrets
     bool standard_signature = false; ///< webhook-signature does, and its time stamp is within five minutes
+    bool checked = true;             ///< there was a secret to check them with
     std::string problem;             ///< why it is not verified, for people; empty when it is
     bool verified() const { return problem.empty(); }
 };

@@ -47,7 +47,9 @@ std::string delivery_printer::paint(std::string_view code, std::string_view text
     return "\x1b[" + std::string(code) + "m" + std::string(text) + "\x1b[0m";
 }
 
-std::string delivery_printer::mark(bool good) const {
+std::string delivery_printer::mark(delivery_check const& found, bool good) const {
+    if (!found.checked)
+        return how_.utf8 ? "–" : "-";
     if (good)
         return paint("32", how_.utf8 ? "✓" : "ok");
     return paint("31", how_.utf8 ? "✗" : "WRONG");
@@ -77,7 +79,8 @@ void delivery_printer::delivery_for_people(wall_time at, delivery_check const& f
     out_ << local_time(at) << "  " << paint("1", type) << "  attempt " << found.attempt << "  "
          << (given.status == 0 ? given.note : "answered " + std::to_string(given.status)) << '\n';
     out_ << "    delivery " << terminal_safe(found.delivery_id, 128) << "   X-Klen-Signature "
-         << mark(found.klen_signature) << "   webhook-signature " << mark(found.standard_signature) << '\n';
+         << mark(found, found.klen_signature) << "   webhook-signature " << mark(found, found.standard_signature)
+         << '\n';
     if (!found.verified())
         out_ << "    " << paint("31", found.problem) << '\n';
     std::string canonical;

@@ -38,7 +38,7 @@ class delivery_printer {
   private:
     void delivery_for_people(wall_time at, delivery_check const& found, std::string_view body, answer const& given);
     void delivery_as_json(wall_time at, delivery_check const& found, std::string_view body, answer const& given);
-    std::string mark(bool good) const;
+    std::string mark(delivery_check const& found, bool good) const;
     std::string paint(std::string_view code, std::string_view text) const;
 
     std::ostream& out_;

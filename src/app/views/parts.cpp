@@ -12,10 +12,24 @@ namespace {
 constexpr std::size_t body_lines_max = 200;
 constexpr std::size_t body_bytes_max = std::size_t{1} << 20;
 
-/// "HTTP 500" or the class of the error, whichever says more.
-std::string status_of(json::value const& attempt) {
+/// "HTTP 500", "timeout", or both where the answer was not the whole story.
+std::string result_of(json::value const& attempt) {
     auto const status = text_member(attempt, "status");
-    return status.empty() ? std::string() : "HTTP " + status;
+    auto const error = text_member(attempt, "error_class");
+    if (status.empty())
+        return error;
+    return "HTTP " + status + (error.empty() || error == "http_status" ? "" : ", " + error);
+}
+
+/// Nothing where it would only repeat the result.
+std::string more_of(json::value const& attempt) {
+    auto text = text_member(attempt, "message");
+    return text == result_of(attempt) ? std::string() : text;
+}
+
+std::string number_of(json::value const& attempt) {
+    auto const number = text_member(attempt, "attempt");
+    return text_member(attempt, "trigger") == "manual" ? "manual " + number : number;
 }
 
 } // namespace
@@ -25,22 +39,19 @@ std::string attempts_table(json::value const& attempts, std::string const& margi
     style.width = style.width > margin.size() ? style.width - margin.size() : 0;
     text_table table({{"#", true, 0},
                       {"STARTED"},
-                      {"TRIGGER"},
                       {"TOOK", true, 0},
+                      {"RESULT"},
                       {"DECISION"},
-                      {"STATUS"},
-                      {"ERROR"},
-                      {"MESSAGE", false, 12},
+                      {"NEXT"},
                       {"ADDRESS"},
-                      {"NEXT"}},
+                      {"MESSAGE", false, 12}},
                      style);
     if (!attempts.is_array() || attempts.as_array().empty())
         return margin + "none\n";
     for (auto const& a : attempts.as_array())
-        table.add({text_member(a, "attempt"), time_member(a, "started_at"), text_member(a, "trigger"),
-                   duration_member(a, "duration_ms"), text_member(a, "decision"), status_of(a),
-                   text_member(a, "error_class"), text_member(a, "message"), text_member(a, "remote_address"),
-                   time_member(a, "next_attempt_at")});
+        table.add({number_of(a), time_member(a, "started_at"), duration_member(a, "duration_ms"), result_of(a),
+                   text_member(a, "decision"), time_member(a, "next_attempt_at"), text_member(a, "remote_address"),
+                   more_of(a)});
     return with_margin(table.take(), margin);
 }
 

@@ -119,7 +119,7 @@ std::string secrets_text(json_answer const& secrets, bool with_text) {
     if (all.is_array())
         for (auto const& one : all.as_array()) {
             auto const until = time_member(one, "expires_at");
-            std::vector<std::string> cells{time_member(one, "created_at"), until.empty() ? "replaced" : until};
+            std::vector<std::string> cells{time_member(one, "created_at"), until.empty() ? "until replaced" : until};
             if (with_text)
                 cells.insert(cells.begin(), text_member(one, "secret"));
             table.add(std::move(cells));
