@@ -141,7 +141,8 @@ std::string percent_encoded(std::string_view text) {
 result<api_client> api_client::create(std::string_view base_url, std::string key) {
     auto const parsed = boost::urls::parse_uri({base_url.data(), base_url.size()});
     auto const wrong = [&base_url](std::string const& why) {
-        return failure{fault::invalid_argument, "--url: \"" + std::string(base_url) + "\" " + why};
+        return failure{fault::invalid_argument, "the daemon's URL (--url, --api or KLEN_WEBHOOKS_URL): \"" +
+                                                    std::string(base_url) + "\" " + why};
     };
     if (!parsed || parsed->encoded_host().empty())
         return wrong("is no URL: write one like http://127.0.0.1:8080");

@@ -136,6 +136,7 @@ TEST(start, another_master_key_under_a_known_id_is_exit_code_3) {
     EXPECT_EQ(wrong.code, 3) << wrong.err;
     EXPECT_NE(wrong.err.find("secrets.previous_master_keys"), std::string::npos) << wrong.err;
     settings["KLEN_WEBHOOKS_SECRETS_PREVIOUS_MASTER_KEYS"] = std::string("k1:") + master_key;
+    settings.erase("KLEN_WEBHOOKS_LOG_LEVEL"); // whoever starts a daemon waits for a line of it
     daemon changed(settings);
     changed.start();
     EXPECT_EQ(changed.stop(), 0);
