@@ -88,7 +88,7 @@ TEST_F(events_history, the_deliveries_of_one_come_in_parts) {
         create_webhook();
     auto const event = publish();
     attempt_all({});
-    for (std::string const path : {"/events/" + event, "/events/" + event + "/deliveries"}) {
+    for (auto const& path : {"/events/" + event, "/events/" + event + "/deliveries"}) {
         std::set<std::string> seen;
         std::string cursor;
         for (std::size_t part = 0; part < 3; ++part) {
