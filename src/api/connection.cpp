@@ -437,8 +437,9 @@ response connection::refusal_of(received how) {
 
 /// Answers a request whose body was not read.
 task<bool> connection::answer_early(response what) {
-    bool const body_wanted =
-        !now_.frame.expects_continue && !now_.frame.chunked && now_.frame.content_length <= dropped_body_bytes_max;
+    // Whoever has expectations waits for the answer before the body.
+    bool const asks_first = now_.frame.expects_continue || now_.frame.unknown_expectation;
+    bool const body_wanted = !asks_first && !now_.frame.chunked && now_.frame.content_length <= dropped_body_bytes_max;
     if (now_.body_pending && !now_.close) {
         now_.close = !body_wanted;
         if (body_wanted) {
