@@ -82,6 +82,15 @@ TEST(config_file, that_cannot_be_read_is_an_error_beside_those_of_the_environmen
     EXPECT_EQ(got.errors[1].source, "KLEN_WEBHOOKS_LOG_FORMAT");
 }
 
+TEST(config_file, with_a_header_that_has_no_key_is_an_error_with_its_line) {
+    for (std::string const header : {"[= x]", "[[= x]]", "[#]", "[,]", "[ = ]", "[\x01]"}) {
+        auto const got = load_config_text("a.toml", "[server]\n" + header + "\n", no_variables, {});
+        ASSERT_EQ(got.errors.size(), 1U) << header;
+        EXPECT_EQ(got.errors.front().line, 2) << header;
+        EXPECT_FALSE(got.errors.front().message.empty()) << header;
+    }
+}
+
 TEST(settings_table, keys_and_variables_are_unique_and_secrets_are_the_known_ones) {
     std::set<std::string> keys;
     std::set<std::string> variables;
