@@ -121,10 +121,10 @@ class scripted_connection {
         return true;
     }
 
-    bool send_all(std::string_view bytes) {
+    bool send_all(std::string_view bytes, bool through_tls = true) {
         while (!bytes.empty()) {
-            auto const n = ssl_ ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
-                                : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            auto const n = ssl_ && through_tls ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
+                                               : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
             if (n <= 0) {
                 over_ = true;
                 return false;
@@ -151,6 +151,9 @@ class scripted_connection {
             break;
         case action::send:
             s.time == std::chrono::milliseconds::zero() ? void(send_all(s.bytes)) : trickle(s);
+            break;
+        case action::send_raw:
+            send_all(s.bytes, false);
             break;
         case action::flood:
             while (send_all(s.bytes)) {
@@ -229,6 +232,8 @@ scripted_receiver::scripted_receiver(std::vector<script> one_per_connection, opt
     std::signal(SIGPIPE, SIG_IGN); // OpenSSL writes without MSG_NOSIGNAL
     if (options_.identity)
         tls_ = make_tls_server_context(*options_.identity, options_.tls_version_max, options_.refuses_sessions);
+    if (tls_ && options_.wants_client_certificate)
+        SSL_CTX_set_verify(tls_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
     listener_ = bind_tcp(options_.address, port_);
     ::listen(listener_, 256);
     acceptor_ = std::thread([this] { accept_all(); });

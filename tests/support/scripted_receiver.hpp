@@ -28,6 +28,8 @@ class script {
     /// Waits for so many bytes of anything; they are not recorded.
     script& read(std::size_t bytes) { return add({action::read, {}, bytes, {}}); }
     script& send(std::string bytes) { return add({action::send, std::move(bytes), 0, {}}); }
+    /// Past TLS, where there is any: the bytes stand where a record should.
+    script& send_raw(std::string bytes) { return add({action::send_raw, std::move(bytes), 0, {}}); }
     /// One byte, a pause, one byte, …
     script& trickle(std::string bytes, std::chrono::milliseconds pause) {
         return add({action::send, std::move(bytes), 0, pause});
@@ -47,7 +49,7 @@ class script {
     /// read_request() and a complete response; `fields` are whole lines with CRLF.
     script& answer(int status, std::string_view body = "ok", std::string_view fields = "");
 
-    enum class action { read_request, read, send, flood, pause, hang, half_close, reset, again };
+    enum class action { read_request, read, send, send_raw, flood, pause, hang, half_close, reset, again };
     struct step {
         action what{};
         std::string bytes;
@@ -55,6 +57,8 @@ class script {
         std::chrono::milliseconds time{};
     };
     std::vector<step> const& steps() const { return steps_; }
+    /// One step of another script.
+    script& then(step what) { return add(std::move(what)); }
 
   private:
     script& add(step what) {
@@ -86,6 +90,7 @@ class scripted_receiver {
         int tls_version_max = 0;                ///< TLS1_2_VERSION, …; 0: any
         bool without_close_notify = false;      ///< cuts TLS connections off at their end
         bool refuses_sessions = false;          ///< no TLS session can be resumed
+        bool wants_client_certificate = false;  ///< and takes nobody without
     };
 
     explicit scripted_receiver(script every_connection) : scripted_receiver(std::move(every_connection), options{}) {}

@@ -2,8 +2,10 @@
 
 #include <openssl/bio.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -25,8 +27,8 @@ void must(bool fine, char const* what) {
         throw std::runtime_error(std::string("test certificates: ") + what);
 }
 
-key_ptr make_key() {
-    key_ptr key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+key_ptr make_key(int rsa_bits = 0) {
+    key_ptr key(rsa_bits > 0 ? EVP_RSA_gen(static_cast<unsigned>(rsa_bits)) : EVP_EC_gen("P-256"), EVP_PKEY_free);
     must(key != nullptr, "key");
     return key;
 }
@@ -74,7 +76,10 @@ certificate_ptr make_certificate(key_ptr const& key, std::string const& name, ce
             names += (names.empty() ? "DNS:" : ",DNS:") + n;
         for (auto const& a : what.addresses)
             names += (names.empty() ? "IP:" : ",IP:") + a;
-        add_extension(x, signer, NID_subject_alt_name, names);
+        if (!names.empty())
+            add_extension(x, signer, NID_subject_alt_name, names);
+        if (!what.purpose.empty())
+            add_extension(x, signer, NID_ext_key_usage, what.purpose);
     }
     must(X509_sign(x, issuer_key, EVP_sha256()) > 0, "sign");
     return out;
@@ -105,8 +110,19 @@ test_ca::test_ca() : key_(make_key()) {
 test_ca::~test_ca() { ::unlink(file_.c_str()); }
 
 tls_identity test_ca::issue(certificate_options const& what) const {
-    auto const key = make_key();
+    auto const key = make_key(what.rsa_bits);
     return to_identity(make_certificate(key, "receiver", what, false, certificate_.get(), key_.get()), key);
+}
+
+tls_identity test_ca::issue_through_intermediate(bool sends_chain, certificate_options const& intermediate) const {
+    auto const between_key = make_key();
+    auto const between =
+        make_certificate(between_key, "intermediate", intermediate, true, certificate_.get(), key_.get());
+    auto const key = make_key();
+    auto out = to_identity(make_certificate(key, "receiver", {}, false, between.get(), between_key.get()), key);
+    if (sends_chain)
+        out.certificate += to_identity(between, between_key).certificate;
+    return out;
 }
 
 tls_identity self_signed(certificate_options const& what) {
@@ -124,7 +140,12 @@ tls_server_context_ptr make_tls_server_context(tls_identity const& identity, int
     certificate_ptr const certificate(PEM_read_bio_X509(certificate_bytes.get(), nullptr, nullptr, nullptr), X509_free);
     key_ptr const key(PEM_read_bio_PrivateKey(key_bytes.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
     must(certificate && key, "PEM");
+    if (EVP_PKEY_get_bits(key.get()) < 2048 && EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA)
+        SSL_CTX_set_security_level(out.get(), 0);
     must(SSL_CTX_use_certificate(out.get(), certificate.get()) == 1, "certificate");
+    while (auto* const next = PEM_read_bio_X509(certificate_bytes.get(), nullptr, nullptr, nullptr))
+        must(SSL_CTX_add_extra_chain_cert(out.get(), next) == 1, "chain");
+    ERR_clear_error(); // "no start line": the last one was read
     must(SSL_CTX_use_PrivateKey(out.get(), key.get()) == 1, "key");
     if (version_max != 0) {
         SSL_CTX_set_security_level(out.get(), 0); // old versions are what some tests are about

@@ -12,7 +12,7 @@ struct x509_st;
 
 namespace klen::webhooks::testing {
 
-/// A certificate with its private key, both as PEM.
+/// A certificate, others after it where the server sends a chain, and the first one's private key; all as PEM.
 struct tls_identity {
     std::string certificate;
     std::string key;
@@ -23,6 +23,8 @@ struct certificate_options {
     std::vector<std::string> addresses{"127.0.0.1"};
     std::chrono::hours valid_from{-24}; ///< from now
     std::chrono::hours valid_until{24};
+    std::string purpose{}; ///< extended key usage: "serverAuth", "clientAuth"; empty: any
+    int rsa_bits = 0;    ///< 0: an elliptic curve's key
 };
 
 /// A certification authority made for one test. Its certificate is in a temporary file while it lives.
@@ -35,6 +37,8 @@ class test_ca {
 
     std::string const& file() const { return file_; }
     tls_identity issue(certificate_options const& what = {}) const;
+    /// Through an authority in between, which the server sends or forgets.
+    tls_identity issue_through_intermediate(bool sends_chain, certificate_options const& intermediate = {}) const;
 
   private:
     std::shared_ptr<evp_pkey_st> key_;
