@@ -82,6 +82,12 @@ void fake_dns::tell(std::string const& name, std::vector<dns_answer> in_turn) {
     names_[name] = {std::move(in_turn), {}};
 }
 
+void fake_dns::tell_all_below(std::string const& suffix, std::function<dns_answer()> invent) {
+    std::lock_guard lock(mutex_);
+    invented_suffix_ = suffix;
+    invent_ = std::move(invent);
+}
+
 int fake_dns::questions(std::string const& name) const {
     std::lock_guard lock(mutex_);
     auto const at = names_.find(name);
@@ -123,7 +129,10 @@ std::string fake_dns::reply_to(std::string const& query) {
     dns_answer answer{dns_answer::kind::no_such_name, {}, 0, false};
     {
         std::lock_guard lock(mutex_);
-        if (auto const known = names_.find(name); known != names_.end()) {
+        ++questions_;
+        if (invent_ && name.ends_with(invented_suffix_))
+            answer = invent_();
+        else if (auto const known = names_.find(name); known != names_.end()) {
             auto& turn = known->second.asked[type];
             answer = known->second.answers[std::min(turn, known->second.answers.size() - 1)];
             ++turn;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -31,6 +32,10 @@ class fake_dns {
     std::string server() const { return "127.0.0.1:" + std::to_string(port_); }
     /// The first question for the name gets the first answer, …, all further ones the last.
     void tell(std::string const& name, std::vector<dns_answer> in_turn);
+    /// Each question for a name that ends so is answered by `invent`, on the server's thread. Before `tell`.
+    void tell_all_below(std::string const& suffix, std::function<dns_answer()> invent);
+    /// How many questions came, for whatever.
+    std::uint64_t questions() const { return questions_; }
     /// How often the name's IPv4 address was asked for.
     int questions(std::string const& name) const;
 
@@ -47,6 +52,9 @@ class fake_dns {
     std::uint16_t port_ = 0;
     mutable std::mutex mutex_;
     std::map<std::string, entry> names_;
+    std::string invented_suffix_;
+    std::function<dns_answer()> invent_;
+    std::atomic<std::uint64_t> questions_{0};
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };
