@@ -16,6 +16,13 @@ constexpr std::string_view retry_soon = "1";
 
 } // namespace
 
+std::optional<std::string_view> request::query_value(std::string_view name) const {
+    for (auto const& [known, value] : query)
+        if (known == name)
+            return value;
+    return std::nullopt;
+}
+
 response error_response(int status, std::string_view code, std::string_view message) {
     response out;
     out.status = status;

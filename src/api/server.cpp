@@ -261,13 +261,6 @@ class http_server final : public server {
 
 } // namespace
 
-std::optional<std::string_view> request::query_value(std::string_view name) const {
-    for (auto const& [known, value] : query)
-        if (known == name)
-            return value;
-    return std::nullopt;
-}
-
 result<std::unique_ptr<server>> server::create(std::vector<asio::io_context*> contexts, server_config config,
                                                std::string address, std::uint16_t port, std::vector<route> routes,
                                                authenticator const& keys, request_lines lines) {
