@@ -1,4 +1,7 @@
-// Hostile ranges, and addresses judged under them: 16 bytes of address, then the text of a range.
+// Hostile ranges, and addresses judged under them: 16 bytes of address, then the text of a range. Without ranges the
+// verdict is an independent table's.
+#include "support/address_oracle.hpp"
+
 #include "klen/webhooks/egress/address_guard.hpp"
 
 #include <boost/asio/ip/address.hpp>
@@ -37,6 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     auto const usual = egress::address_guard::create({}, {});
     require(usual.has_value());
     check(*usual, six);
+    require(usual->allows(six) == testing::is_public6(bytes));
+    require(usual->allows(ip::address_v4(testing::low32(bytes))) == testing::is_public4(testing::low32(bytes)));
     require(!usual->allows(ip::address_v6::loopback()) && !usual->allows(ip::address_v4::loopback()));
     if (auto const opened = egress::address_guard::create({range}, {})) {
         check(*opened, six);

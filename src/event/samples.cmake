@@ -1,0 +1,15 @@
+# The samples are kept as readable JSON files and built in as string literals, in the catalogue's order.
+set(KLEN_SAMPLES call.started call.ended call.failed call.transcript call.recording call.summary
+  calendar.created calendar.updated calendar.cancelled calendar.completed calendar.reminder)
+set(KLEN_OPERATIONAL_SAMPLES webhook.disabled webhook.failing delivery.exhausted)
+set(KLEN_TEST_SAMPLES webhook.test)
+foreach(kind SAMPLES OPERATIONAL_SAMPLES TEST_SAMPLES)
+  set(literals "")
+  foreach(sample ${KLEN_${kind}})
+    file(READ ${CMAKE_CURRENT_LIST_DIR}/samples/${sample}.json text)
+    string(APPEND literals "    {\"${sample}\", R\"json(${text})json\"},\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/samples/${sample}.json)
+  endforeach()
+  set(KLEN_${kind} "${literals}")
+endforeach()
+configure_file(${CMAKE_CURRENT_LIST_DIR}/samples.hpp.in ${CMAKE_CURRENT_BINARY_DIR}/event_samples.hpp @ONLY)
