@@ -78,8 +78,9 @@ class model {
     }
 
     /// Its own words for why it opens.
-    circuit_cause ended(bool of_this_era, attempt_result const& r, steady_time now, double chance) {
-        auto const asked = r.retry_after ? std::min<milliseconds>(*r.retry_after, how_.wait_max) : milliseconds(0);
+    circuit_cause ended(bool of_this_era, bool by_hand, attempt_result const& r, steady_time now) {
+        auto const asked =
+            r.retry_after && !by_hand ? std::min<milliseconds>(*r.retry_after, how_.wait_max) : milliseconds(0);
         if (!of_this_era) {
             if (state == circuit_state::open && now + asked > open_until)
                 open_until = now + asked;
@@ -98,6 +99,14 @@ class model {
             }
             return circuit_cause::none;
         }
+        if (state == circuit_state::half_open && now < open_until) { // a probe before its time costs nothing
+            state = circuit_state::open;
+            limit = 0;
+            least_until = most_until = std::max(open_until, now + asked);
+            return circuit_cause::probe_failed;
+        }
+        if (by_hand && state == circuit_state::closed)
+            return circuit_cause::none;
         circuit_cause cause = circuit_cause::none;
         if (state == circuit_state::half_open) {
             cause = circuit_cause::probe_failed;
@@ -117,7 +126,6 @@ class model {
             auto const most = std::max<nanoseconds>(wait(), asked);
             least_until = now + least - nanoseconds(1000);
             most_until = now + most + nanoseconds(1000);
-            static_cast<void>(chance);
             ++doublings_;
             state = circuit_state::open;
             limit = 0;
@@ -249,8 +257,9 @@ void check_circuit(byte_source& in) {
             double const chance = in.byte() / 256.0;
             bool const current = era == c.era();
             auto const before = c.era();
-            auto const cause = c.ended(era, result, now, chance);
-            require(cause == m.ended(current, result, now, chance));
+            bool const by_hand = in.below(8) == 0;
+            auto const cause = c.ended({era, by_hand}, result, now, chance);
+            require(cause == m.ended(current, by_hand, result, now));
             if (cause != circuit_cause::none) {
                 require(c.open_until() >= m.least_until && c.open_until() <= m.most_until);
                 m.open_until = c.open_until();

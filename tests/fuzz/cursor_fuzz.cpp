@@ -25,5 +25,13 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     auto const slice = api::slice_of_request(what);
     if (auto const* good = std::get_if<api::slice_request>(&slice))
         require(good->limit >= 1 && good->limit <= 200 && good->after.has_value());
+    // And those of attempts, which hold a number.
+    if (size >= 4) {
+        int const number = 1 + (data[0] | data[1] << 8 | data[2] << 16);
+        what.query = {{"cursor", api::cursor_before(number)}};
+        auto const attempts = api::attempts_of_request(what);
+        auto const* filter = std::get_if<store::attempts_filter>(&attempts);
+        require(filter != nullptr && filter->before == number);
+    }
     return 0;
 }

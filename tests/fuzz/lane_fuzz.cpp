@@ -136,7 +136,7 @@ class world {
             result.error = error_class::timeout;
         else
             result.status = 200;
-        lane_.ended(eras_[which], result, now_, in_.byte() / 256.0);
+        lane_.ended({eras_[which], in_.below(8) == 0}, result, now_, in_.byte() / 256.0);
         eras_.erase(eras_.begin() + which);
         in_flight_.erase(in_flight_.begin() + which);
     }
