@@ -45,7 +45,7 @@ class hostile_request : public service_fixture {
     running_server& server(void (*change)(server_config&) = [](server_config&) {}) {
         auto config = settings.server;
         change(config);
-        server_ = std::make_unique<running_server>(api::api_routes(with), config, 2);
+        server_ = std::make_unique<running_server>(api::api_routes(with), config, 2, request_lines::none);
         server_->keys.known["key"] = {.key_id = "1", .account_id = "acct_1", .permissions = {"publish"}};
         return *server_;
     }
