@@ -24,7 +24,7 @@ struct certificate_options {
     std::chrono::hours valid_from{-24}; ///< from now
     std::chrono::hours valid_until{24};
     std::string purpose{}; ///< extended key usage: "serverAuth", "clientAuth"; empty: any
-    int rsa_bits = 0;    ///< 0: an elliptic curve's key
+    int rsa_bits = 0;      ///< 0: an elliptic curve's key
 };
 
 /// A certification authority made for one test. Its certificate is in a temporary file while it lives.
