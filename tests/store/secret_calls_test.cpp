@@ -266,10 +266,10 @@ TEST_F(resealing, one_that_does_not_open_and_signs_nothing_any_more_is_only_coun
     ASSERT_TRUE(run(api->delete_webhook("a", deleted.id)));
     auto const grace = run(api->create_webhook(sample("a"), sealed("lost"))).value();
     rotate(grace, "new", hour);
-    auto const step = take_step({}, 100);
-    EXPECT_EQ(step.left, 2U);
-    ASSERT_EQ(step.refused.size(), 1U);
-    EXPECT_EQ(step.refused[0].first, grace.id);
+    auto const done = take_step({}, 100);
+    EXPECT_EQ(done.left, 2U);
+    ASSERT_EQ(done.refused.size(), 1U);
+    EXPECT_EQ(done.refused[0].first, grace.id);
 }
 
 TEST_F(resealing, a_secret_that_another_sealed_meanwhile_is_left_alone) {
