@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +83,7 @@ child::child(std::vector<std::string> arguments, std::map<std::string, std::stri
     if (pid_ > 0)
         return;
     ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that is killed leaves nobody behind
     int const in = ::open("/dev/null", O_RDONLY);
     int const out = ::open(output_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     int const err = ::open(error_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
