@@ -1,0 +1,79 @@
+#pragma once
+
+#include "faults/checker.hpp"
+#include "faults/stage.hpp"
+
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace klen::webhooks::faults {
+
+/// Thrown where the machine does not let a case happen.
+struct skipped : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// What the command line says of a run.
+struct run_options {
+    std::uint64_t seed = 1;
+    std::string folder;            ///< evidence
+    std::optional<int> rounds;     ///< how often the fault happens; else the case's own number
+    std::optional<double> minutes; ///< or for how long
+    std::optional<int> rate;       ///< events a second
+    bool fsync = true;
+};
+
+/// What a case found.
+struct report {
+    findings found;
+    std::vector<std::string> violations; ///< of the case's own figures
+    std::vector<std::string> figures;    ///< lines for people
+    void figure(std::string line) { figures.push_back(std::move(line)); }
+    void violation(std::string line) { violations.push_back(std::move(line)); }
+};
+
+struct fault_case {
+    char const* name;
+    char const* what; ///< a line for `--list`
+    std::function<void(run_options const&, report&)> run;
+};
+std::vector<fault_case> const& all_cases();
+
+void kill_under_load(run_options const& how, report& out);
+void kill_one_of_three(run_options const& how, report& out);
+void rolling_stop(run_options const& how, report& out);
+void freeze(run_options const& how, report& out);
+void database_restart(run_options const& how, report& out);
+void cut_intake(run_options const& how, report& out);
+void cut_outcomes(run_options const& how, report& out);
+void cut_claims(run_options const& how, report& out);
+void broken_links(run_options const& how, report& out);
+void black_hole(run_options const& how, report& out);
+void slow_commits(run_options const& how, report& out);
+void closing_receivers(run_options const& how, report& out);
+void disk_full(run_options const& how, report& out);
+void no_descriptors(run_options const& how, report& out);
+
+/// Waits for everything to be done, then reconciles it all; the verdict goes into `out`.
+void conclude(stage& on, report& out, std::chrono::milliseconds bound,
+              std::function<void(evidence&)> const& adjust = {});
+/// The options that a run begins with.
+stage::options stage_of(run_options const& how);
+/// True while there are rounds left (of `rounds` where the command line names no number), or minutes.
+class rounds {
+  public:
+    rounds(run_options const& how, int by_default);
+    bool next();
+    int done() const { return done_; }
+
+  private:
+    int most_;
+    int done_ = 0;
+    std::chrono::steady_clock::time_point until_;
+};
+std::string in_ms(std::chrono::microseconds time);
+
+} // namespace klen::webhooks::faults

@@ -1,0 +1,84 @@
+#include "faults/cases.hpp"
+
+#include "klen/webhooks/base/clock.hpp"
+
+#include <boost/json/parse.hpp>
+
+#include <limits>
+#include <set>
+
+namespace klen::webhooks::faults {
+
+namespace json = boost::json;
+
+namespace {
+
+/// When the leases of which instance were seen to be over, from the logs.
+std::map<std::int64_t, wall_us> ended_leases(stage const& on) {
+    std::set<std::string> const ends{"a dead instance's deliveries were freed", "instance left", "term ended"};
+    std::map<std::int64_t, wall_us> out;
+    for (auto const& one : on.daemons)
+        for (auto const& line : e2e::lines_of(one->log())) {
+            json::error_code half_written; // by one that was killed
+            auto const parsed = json::parse(line, half_written);
+            if (!parsed.is_object())
+                continue;
+            auto const& said = parsed.as_object();
+            if (!ends.contains(std::string(said.at("message").as_string())))
+                continue;
+            auto const at = parse_rfc3339(std::string(said.at("@timestamp").as_string()));
+            auto const since = std::chrono::duration_cast<std::chrono::microseconds>(at->time_since_epoch()).count();
+            out.emplace(said.at("instance_id").to_number<std::int64_t>(), since + 1000); // it shows whole milliseconds
+        }
+    return out;
+}
+
+} // namespace
+
+std::string in_ms(std::chrono::microseconds time) { return std::to_string(time.count() / 1000) + " ms"; }
+
+stage::options stage_of(run_options const& how) {
+    stage::options out;
+    out.folder = how.folder;
+    out.seed = how.seed;
+    out.database.fsync = how.fsync;
+    if (how.rate)
+        out.events_per_second = *how.rate;
+    return out;
+}
+
+rounds::rounds(run_options const& how, int by_default)
+    : most_(how.rounds.value_or(how.minutes ? std::numeric_limits<int>::max() : by_default)),
+      until_(how.minutes ? std::chrono::steady_clock::now() +
+                               std::chrono::milliseconds(static_cast<std::int64_t>(*how.minutes * 60'000))
+                         : std::chrono::steady_clock::time_point::max()) {}
+
+bool rounds::next() {
+    if (done_ >= most_ || std::chrono::steady_clock::now() >= until_)
+        return false;
+    ++done_;
+    return true;
+}
+
+void conclude(stage& on, report& out, std::chrono::milliseconds bound, std::function<void(evidence&)> const& adjust) {
+    if (!on.quiet(bound))
+        out.violation("not everything was delivered or failed within " + in_ms(bound) + " of the end");
+    evidence all;
+    for (auto const& one : on.publishers) {
+        auto const events = one->events();
+        all.published.insert(all.published.end(), events.begin(), events.end());
+        for (auto const& complaint : one->complaints())
+            out.violation(complaint);
+    }
+    all.received = on.receiver->requests();
+    all.stored = on.database->record();
+    all.disturbances = on.disturbances;
+    all.webhooks = on.webhook_ids;
+    all.ended_leases = ended_leases(on);
+    all.attempts_max = attempts_max;
+    if (adjust)
+        adjust(all);
+    out.found = check(all);
+}
+
+} // namespace klen::webhooks::faults

@@ -1,0 +1,221 @@
+// PostgreSQL dies, cannot be reached, is slow, or has a full disk.
+#include "faults/cases.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/mount.h>
+
+namespace klen::webhooks::faults {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What all publishers together saw in the seconds of [from, to).
+publisher::second tally(stage const& on, wall_us from, wall_us to) {
+    publisher::second out;
+    for (auto const& one : on.publishers)
+        for (auto const& [second, seen] : one->seconds())
+            if (second * 1'000'000 >= from && second * 1'000'000 < to) {
+                out.accepted += seen.accepted;
+                out.refused += seen.refused;
+                out.unclear += seen.unclear;
+                out.slowest = std::max(out.slowest, seen.slowest);
+                out.slowest_refusal = std::max(out.slowest_refusal, seen.slowest_refusal);
+            }
+    return out;
+}
+
+/// Events accepted in a second.
+double rate_over(stage const& on, std::chrono::milliseconds time) {
+    auto const before = on.accepted();
+    auto const begin = now_us();
+    pause_for(time);
+    return static_cast<double>(on.accepted() - before) * 1e6 / static_cast<double>(now_us() - begin);
+}
+
+/// How long after `since` the first event was accepted; none: more than `bound`.
+std::optional<std::chrono::milliseconds> back_after(stage const& on, wall_us since, std::chrono::milliseconds bound) {
+    auto const before = on.accepted();
+    if (!e2e::eventually([&] { return on.accepted() > before; }, bound))
+        return std::nullopt;
+    return std::chrono::milliseconds((now_us() - since) / 1000);
+}
+
+/// A file system in memory, of so many bytes; unmounted at the end.
+class small_disk {
+  public:
+    small_disk(std::string path, std::string const& size) : path_(std::move(path)) {
+        std::filesystem::create_directories(path_);
+        if (::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("mode=0755,size=" + size).c_str()) != 0)
+            throw skipped("no file system can be mounted here (root and CAP_SYS_ADMIN are needed)");
+    }
+    ~small_disk() { ::umount2(path_.c_str(), MNT_DETACH); }
+    small_disk(small_disk const&) = delete;
+    small_disk& operator=(small_disk const&) = delete;
+
+    /// Until nothing is left.
+    void fill() const {
+        std::ofstream out(path_ + "/ballast", std::ios::binary);
+        std::string const block(65536, 'x');
+        while (out.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+        }
+    }
+    void make_room() const { std::filesystem::remove(path_ + "/ballast"); }
+
+  private:
+    std::string path_;
+};
+
+} // namespace
+
+void database_restart(run_options const& how, report& out) {
+    stage on(stage_of(how));
+    on.publish();
+    rounds turn(how, 2);
+    std::chrono::milliseconds slowest_back{0};
+    std::chrono::milliseconds slowest_refusal{0};
+    double least = 1;
+    pause_for(500ms);
+    while (turn.next()) {
+        auto const before = rate_over(on, how.minutes ? 12s : 3s);
+        auto const at = now_us();
+        on.database->stop_immediately();
+        pause_for(on.between(100ms, 1000ms));
+        on.database->start();
+        auto const accepts = now_us();
+        auto const back = back_after(on, accepts, 20s);
+        if (!back)
+            return out.violation("nothing was accepted 20 s after PostgreSQL accepted connections again");
+        slowest_back = std::max(slowest_back, *back);
+        pause_for(std::chrono::milliseconds(std::max<std::int64_t>(0, 5000 - back->count())));
+        slowest_refusal = std::max(slowest_refusal, tally(on, at - 1'000'000, now_us()).slowest_refusal);
+        on.disturbed({"stop -m immediate", "", at, now_us()});
+        least = std::min(least, rate_over(on, 3s) / before);
+    }
+    conclude(on, out, 40s);
+    out.figure(std::to_string(turn.done()) + " immediate stops: accepting again " + in_ms(slowest_back) +
+               " after PostgreSQL at the latest, " + std::to_string(static_cast<int>(least * 100)) +
+               " % of the rate 5 s after it at least; slowest refusal " + in_ms(slowest_refusal) + "; " +
+               std::to_string(out.found.repeats) + " repeats");
+    if (slowest_back > 5s)
+        out.violation("publishing came back after " + in_ms(slowest_back) + ", not 5 s");
+    if (slowest_refusal > 2s)
+        out.violation("a refusal took " + in_ms(slowest_refusal));
+    if (least < 0.8) // 95 % are asked of a machine that does nothing else
+        out.violation("5 s after PostgreSQL was back less than 80 % of the rate was");
+}
+
+void black_hole(run_options const& how, report& out) {
+    auto with = stage_of(how);
+    with.settings["KLEN_WEBHOOKS_INTAKE_ANSWER_TIMEOUT_MS"] = "1500";
+    // Slower than what is published, so that there is something to send when the database is gone.
+    with.reacts = friendly(how.seed, 100ms, 400ms);
+    with.settings["KLEN_WEBHOOKS_DISPATCH_WEBHOOK_CONCURRENCY_MAX"] = "8";
+    stage on(std::move(with));
+    auto& daemon = *on.daemons.front();
+    on.publish();
+    pause_for(2s);
+    auto const memory = daemon.resident_kb();
+    auto const at = now_us();
+    on.proxies.front()->black_hole(true);
+    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000));
+    pause_for(length);
+    auto const grown = daemon.resident_kb() - memory;
+    auto const end = now_us();
+    on.proxies.front()->black_hole(false);
+    auto const back = back_after(on, end, 20s);
+    pause_for(1s);
+    on.disturbed({"black hole", "", at, end + 10'000'000});
+    auto const meanwhile = tally(on, at, end);
+    conclude(on, out, 40s);
+    constexpr wall_us lease = 3'000'000;
+    auto last_sent = at;
+    for (auto const& one : on.receiver->requests())
+        if (one.arrived < end)
+            last_sent = std::max(last_sent, one.arrived);
+    out.figure("PostgreSQL unreachable for " + std::to_string(length.count() / 1000) + " s: slowest answer " +
+               in_ms(meanwhile.slowest_refusal) + ", last send " + std::to_string((last_sent - at) / 1000) +
+               " ms after (lease 3000 ms), memory +" + std::to_string(grown / 1024) + " MB, accepting again " +
+               (back ? in_ms(*back) : std::string("never")) + " after");
+    if (meanwhile.slowest_refusal > 2s)
+        out.violation("an answer took " + in_ms(meanwhile.slowest_refusal) + ", not 2 s");
+    if (last_sent > at + lease)
+        out.violation("something was sent " + std::to_string((last_sent - at) / 1000) + " ms into the black hole");
+    if (grown > 64 * 1024)
+        out.violation("memory grew by " + std::to_string(grown / 1024) + " MB");
+    if (!back || *back > 10s)
+        out.violation("publishing did not come back within 10 s");
+}
+
+void slow_commits(run_options const& how, report& out) {
+    auto with = stage_of(how);
+    with.instances = 2;
+    with.publishers = 12; // each waits for its answer
+    with.reacts = friendly(how.seed, 0ms, 100ms);
+    if (!how.rate)
+        with.events_per_second = 48;
+    stage on(std::move(with));
+    on.publish();
+    pause_for(1s);
+    auto const at = now_us();
+    for (auto const& one : on.proxies)
+        one->delay_answers(500ms);
+    pause_for(std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000)));
+    auto const end = now_us();
+    for (auto const& one : on.proxies)
+        one->delay_answers(0ms);
+    on.disturbed({"slow answers", "", at, end + 2'000'000});
+    auto const kept = tally(on, at + 1'000'000, end);
+    conclude(on, out, 40s);
+    auto const share = static_cast<double>(kept.accepted) * 1e6 / static_cast<double>(end - at - 1'000'000) /
+                       on.with.events_per_second;
+    out.figure("answers 500 ms later: " + std::to_string(static_cast<int>(share * 100)) +
+               " % of the load accepted, slowest " + in_ms(kept.slowest));
+    if (share < 0.6)
+        out.violation("less than 60 % of the load was kept");
+    for (auto const& one : on.daemons)
+        if (one->log().find("leases of this instance were lost") != std::string::npos ||
+            one->log().find("a dead instance's deliveries") != std::string::npos)
+            out.violation("slowness was taken for death");
+}
+
+void disk_full(run_options const& how, report& out) {
+    small_disk const disk(how.folder + "/disk", "160m");
+    auto with = stage_of(how);
+    with.database.dir = how.folder + "/disk/postgres";
+    with.database.settings = "max_wal_size = 48MB\nmin_wal_size = 32MB\n";
+    stage on(std::move(with));
+    on.publish();
+    pause_for(1500ms);
+    auto const at = now_us();
+    disk.fill();
+    pause_for(std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(6.0 / 60) * 60'000)));
+    auto const accepted = tally(on, at + 3'000'000, now_us()).accepted;
+    disk.make_room();
+    auto const room = now_us();
+    // Without room for its log PostgreSQL gives up; whoever supervises it starts it again.
+    bool died = false;
+    auto const before = on.accepted();
+    auto const accepting = [&] {
+        if (!on.database->running()) {
+            died = true;
+            on.database->start();
+        }
+        return on.accepted() > before;
+    };
+    bool const back = e2e::eventually(accepting, 40s);
+    auto const took = std::chrono::milliseconds((now_us() - room) / 1000);
+    pause_for(1s);
+    on.disturbed({"disk full", "", at, now_us() + 5'000'000});
+    conclude(on, out, 60s);
+    out.figure("disk full for " + std::to_string((room - at) / 1'000'000) + " s (" + std::to_string(accepted) +
+               " events still accepted" + (died ? "; PostgreSQL gave up and was started again" : "") +
+               "): accepting again " + (back ? in_ms(took) : std::string("never")) + " after");
+    if (!back || took > 30s)
+        out.violation("it did not recover within 30 s");
+}
+
+} // namespace klen::webhooks::faults

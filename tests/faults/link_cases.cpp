@@ -1,0 +1,154 @@
+// Links that are cut: to PostgreSQL around a commit, to PostgreSQL anywhere, to receivers; and no descriptors.
+#include "faults/cases.hpp"
+
+#include <array>
+#include <filesystem>
+
+#include <sys/resource.h>
+
+namespace klen::webhooks::faults {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Cuts links of that application around a statement whose name begins so, again and again.
+void cut_around(run_options const& how, report& out, std::string const& application, std::string const& statement,
+                int cuts) {
+    auto with = stage_of(how);
+    with.publishers = 4;
+    stage on(std::move(with));
+    auto& proxy = *on.proxies.front();
+    on.publish();
+    pause_for(500ms);
+    auto const begin = now_us();
+    std::array<int, fault_proxy::cuts> where{};
+    rounds turn(how, cuts);
+    while (turn.next()) {
+        auto const at = static_cast<std::size_t>(on.random() % fault_proxy::cuts);
+        // The repeat is cut as well, now and then: what settles a doubt may meet the next one.
+        auto const times = on.random() % 3 == 0 ? 2 + static_cast<int>(on.random() % 2) : 1;
+        where[at] += times;
+        auto const before = proxy.snapped();
+        proxy.set_trap({"klen-webhooks " + application, statement, static_cast<fault_proxy::cut>(at), times});
+        if (!e2e::eventually([&] { return proxy.snapped() >= before + times; }, 20s)) {
+            out.violation("the link for " + application + " was not used for 20 s");
+            break;
+        }
+        pause_for(on.between(0ms, 100ms));
+    }
+    proxy.clear_trap();
+    on.disturbed({"cut links", "", begin, now_us() + 3'000'000});
+    conclude(on, out, 40s);
+    std::string line = std::to_string(proxy.snapped()) + " links cut around " + statement + " (";
+    for (std::size_t i = 0; i < where.size(); ++i)
+        line += (i == 0 ? "" : "/") + std::to_string(where[i]);
+    out.figure(line + " before, within, after the question, before, within the answer): " +
+               std::to_string(out.found.repeats) + " repeats, " + std::to_string(out.found.refused) + " refused, " +
+               std::to_string(out.found.unclear) + " never clear");
+}
+
+} // namespace
+
+void cut_intake(run_options const& how, report& out) { cut_around(how, out, "intake", "write_events", 60); }
+void cut_outcomes(run_options const& how, report& out) { cut_around(how, out, "outcomes", "write_", 12); }
+void cut_claims(run_options const& how, report& out) { cut_around(how, out, "claims", "COMMIT", 40); }
+
+void broken_links(run_options const& how, report& out) {
+    stage on(stage_of(how));
+    auto& proxy = *on.proxies.front();
+    on.publish();
+    pause_for(500ms);
+    auto const begin = now_us();
+    rounds turn(how, 10);
+    std::array<int, 4> done{};
+    while (turn.next()) {
+        auto const kind = static_cast<std::size_t>(on.random() % 4);
+        ++done[kind];
+        if (kind == 0) {
+            proxy.reset_all();
+        } else if (kind == 1) {
+            proxy.half_close_all();
+        } else if (kind == 2) {
+            proxy.reset_after_bytes(static_cast<std::int64_t>(on.random() % 20'000));
+            proxy.reset_all();
+            pause_for(on.between(200ms, 800ms));
+            proxy.reset_after_bytes(-1);
+            proxy.reset_all();
+        } else {
+            proxy.trickle(1000ms);
+            pause_for(on.between(500ms, 1500ms));
+            proxy.trickle(0ms);
+        }
+        pause_for(on.between(100ms, 800ms));
+    }
+    on.disturbed({"broken links", "", begin, now_us() + 3'000'000});
+    conclude(on, out, 40s);
+    out.figure(std::to_string(done[0]) + " resets, " + std::to_string(done[1]) + " half-closes, " +
+               std::to_string(done[2]) + " times RST at the nth byte, " + std::to_string(done[3]) +
+               " times one byte a second: " + std::to_string(out.found.repeats) + " repeats");
+}
+
+void closing_receivers(run_options const& how, report& out) {
+    auto with = stage_of(how);
+    with.publishers = 4;
+    if (!how.rate)
+        with.events_per_second = 400;
+    auto const seed = how.seed;
+    with.reacts = [seed](received_request const& what) {
+        reaction answer;
+        answer.close_after = std::chrono::milliseconds((std::hash<std::string>{}(what.delivery) ^ seed) % 51);
+        return answer;
+    };
+    stage on(std::move(with));
+    on.publish();
+    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(6.0 / 60) * 60'000));
+    pause_for(length);
+    std::size_t failed = 0;
+    conclude(on, out, 40s, [&failed](evidence& all) {
+        for (auto const& one : all.stored.attempts)
+            failed += one.decision != "delivered" ? 1 : 0;
+        // One that dies under a request may be tried again at once, on a fresh connection.
+        for (auto& one : all.received)
+            one.broken = true;
+    });
+    out.figure(std::to_string(out.found.requests) + " requests over " + std::to_string(on.receiver->connections()) +
+               " connections closed 0 to 50 ms after an answer: " + std::to_string(failed) + " attempts failed");
+    if (failed > out.found.requests / 100'000)
+        out.violation(std::to_string(failed) + " attempts failed because their connection was closed");
+}
+
+void no_descriptors(run_options const& how, report& out) {
+    auto with = stage_of(how);
+    with.publish_timeout = 2s;
+    stage on(std::move(with));
+    auto& daemon = *on.daemons.front();
+    auto const pid = daemon.pid();
+    on.publish();
+    pause_for(1s);
+    rounds turn(how, 2);
+    while (turn.next()) {
+        auto const at = now_us();
+        auto const open =
+            std::distance(std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd"), {});
+        rlimit before{};
+        rlimit few{};
+        ::prlimit(pid, RLIMIT_NOFILE, nullptr, &before);
+        few = before;
+        few.rlim_cur = static_cast<rlim_t>(std::max<std::ptrdiff_t>(open - 4, 20));
+        ::prlimit(pid, RLIMIT_NOFILE, &few, nullptr);
+        pause_for(2s);
+        ::prlimit(pid, RLIMIT_NOFILE, &before, nullptr);
+        on.disturbed({"no descriptors", "", at, now_us() + 5'000'000});
+        pause_for(2s);
+    }
+    conclude(on, out, 40s);
+    bool const out_of_them = daemon.log().find("requests fail on this machine") != std::string::npos ||
+                             daemon.log().find("accepting connections failed") != std::string::npos;
+    out.figure(std::to_string(turn.done()) + " times 2 s without descriptors" +
+               (out_of_them ? "" : " (never noticed)") + ": " + std::to_string(out.found.repeats) + " repeats");
+    if (!daemon.running() || daemon.pid() != pid)
+        out.violation("the daemon died");
+}
+
+} // namespace klen::webhooks::faults
