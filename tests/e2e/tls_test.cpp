@@ -87,8 +87,9 @@ TEST_F(tls, a_start_with_a_certificate_that_cannot_be_used_ends_with_the_reason)
                                     {"KLEN_WEBHOOKS_SERVER_TLS_KEY_FILE", key}});
     auto const code = refused.launch().wait(60s);
     ASSERT_TRUE(code);
-    EXPECT_NE(*code, 0);
-    EXPECT_NE(refused.log().find("does not belong to the certificate"), std::string::npos);
+    EXPECT_EQ(*code, 3);
+    auto const told = refused.process().errors();
+    EXPECT_NE(told.find("does not belong to the certificate"), std::string::npos) << told;
 }
 
 } // namespace

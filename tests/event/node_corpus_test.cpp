@@ -409,9 +409,10 @@ TEST(node_corpus, numbers_are_javascripts_where_no_digit_is_lost_and_the_publish
     for (int i = 0; i < 50'000; ++i)
         add(writer.any_number());
     for (int power = -1074; power < 1024; ++power) { // the exact digits of each power of two: up to 309 or 1,074
-        char text[1200];
-        char const* const end =
-            std::to_chars(text, text + sizeof text, std::ldexp(1.0, power), std::chars_format::fixed, 1074).ptr;
+        char text[1400];
+        auto const [end, error] =
+            std::to_chars(text, text + sizeof text, std::ldexp(1.0, power), std::chars_format::fixed, 1074);
+        ASSERT_EQ(error, std::errc{}) << power;
         std::string exact(text, static_cast<std::size_t>(end - text));
         add(exact);
         add(exact.substr(0, exact.find('.')));
