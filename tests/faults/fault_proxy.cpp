@@ -128,6 +128,8 @@ void fault_proxy::spring(link& l, std::string& question) {
     if (!trap_ || l.application.find(trap_->application) == std::string::npos ||
         question.find(trap_->text) == std::string::npos || question.front() == 'P')
         return; // 'P': it is being prepared
+    if (trap_->let_pass-- > 0)
+        return;
     l.armed = trap_->where;
     if (--trap_->times <= 0)
         trap_.reset();

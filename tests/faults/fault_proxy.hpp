@@ -33,7 +33,8 @@ class fault_proxy {
         std::string application;
         std::string text;
         cut where = cut::before_answer;
-        int times = 1; ///< so many such questions, one after the other
+        int times = 1;    ///< so many such questions, one after the other
+        int let_pass = 0; ///< so many pass before
     };
 
     fault_proxy(std::string socket_path, std::uint64_t seed);

@@ -47,10 +47,20 @@ void instance::wait_until_ready() {
 
 wall_us instance::kill() {
     open = false;
-    auto const at = now_us();
     process_->signal(SIGKILL);
     process_->wait(10s);
-    return at;
+    return now_us();
+}
+
+wall_us instance::freeze() const {
+    process_->signal(SIGSTOP);
+    auto const stopped = [this] {
+        auto const stat = e2e::file_text("/proc/" + std::to_string(pid()) + "/stat");
+        return stat.find(") T ") != std::string::npos;
+    };
+    if (!e2e::eventually(stopped, 10s))
+        throw std::runtime_error("instance " + name_ + " does not stop");
+    return now_us();
 }
 
 instance::exit instance::terminate(std::chrono::milliseconds bound) {

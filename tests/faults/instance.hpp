@@ -32,7 +32,7 @@ class instance {
         launch();
         wait_until_ready();
     }
-    /// kill -9. The moment just before.
+    /// kill -9. A moment at which it was dead.
     wall_us kill();
     /// SIGTERM; the exit code and how long it took.
     struct exit {
@@ -40,7 +40,8 @@ class instance {
         std::chrono::milliseconds took{0};
     };
     exit terminate(std::chrono::milliseconds bound);
-    void freeze() const { process_->signal(SIGSTOP); }
+    /// SIGSTOP. A moment at which it stood still.
+    wall_us freeze() const;
     void thaw() const { process_->signal(SIGCONT); }
     bool running() { return process_ && process_->running(); }
     pid_t pid() const { return process_->pid(); }

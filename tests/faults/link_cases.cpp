@@ -30,7 +30,8 @@ void cut_around(run_options const& how, report& out, std::string const& applicat
         auto const times = on.random() % 3 == 0 ? 2 + static_cast<int>(on.random() % 2) : 1;
         where[at] += times;
         auto const before = proxy.snapped();
-        proxy.set_trap({"klen-webhooks " + application, statement, static_cast<fault_proxy::cut>(at), times});
+        proxy.set_trap({"klen-webhooks " + application, statement, static_cast<fault_proxy::cut>(at), times,
+                        1 + static_cast<int>(on.random() % 3)}); // or nothing would ever be written
         if (!e2e::eventually([&] { return proxy.snapped() >= before + times; }, 20s)) {
             out.violation("the link for " + application + " was not used for 20 s");
             break;
@@ -51,7 +52,7 @@ void cut_around(run_options const& how, report& out, std::string const& applicat
 } // namespace
 
 void cut_intake(run_options const& how, report& out) { cut_around(how, out, "intake", "write_events", 60); }
-void cut_outcomes(run_options const& how, report& out) { cut_around(how, out, "outcomes", "write_", 12); }
+void cut_outcomes(run_options const& how, report& out) { cut_around(how, out, "outcomes", "write_", 30); }
 void cut_claims(run_options const& how, report& out) { cut_around(how, out, "claims", "COMMIT", 40); }
 
 void broken_links(run_options const& how, report& out) {
