@@ -115,6 +115,10 @@ int start(std::vector<std::string> const& words) {
     }
     if (how.folder.empty())
         how.folder = "/tmp/klen-faults-" + name + "-" + std::to_string(how.seed) + "-" + std::to_string(::getpid());
+    if (std::filesystem::exists(how.folder)) { // the logs of another run would be taken for this one's
+        std::cerr << "klen_faults: " << how.folder << " is there already\n";
+        return 2;
+    }
     for (auto const& one : all_cases())
         if (name == one.name)
             return run(one, how, keep);
