@@ -49,7 +49,7 @@ void make_webhooks(std::uint16_t api_port, std::string const& key, std::size_t c
                    std::function<new_webhook(std::size_t)> const& describe) {
     load_plan plan;
     plan.port = api_port;
-    plan.connections = 32;
+    plan.connections = 16; // an account may have so many calls under way, and twice as many
     plan.calls_max = count;
     plan.write = [&](std::string& out, std::uint64_t n) {
         auto const what = describe(n);
