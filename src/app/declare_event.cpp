@@ -41,7 +41,7 @@ void declare_publish(command_tree& in, CLI::App& parent) {
                               "  klen-webhooks publish --type call.ended --sample --account acct_1");
 }
 
-void declare_list(command_tree& in, CLI::App& group) {
+void declare_event_list(command_tree& in, CLI::App& group) {
     auto const what = std::make_shared<event_list_options>();
     auto& common = in.common();
     auto* const sub = in.command(group, "list", "List events, newest first", [&common, what] {
@@ -117,7 +117,7 @@ void declare_event_commands(command_tree& in) {
     declare_publish(in, in.root());
     auto& group = *in.group("event", "Publish events, and look at what was published");
     declare_publish(in, group);
-    declare_list(in, group);
+    declare_event_list(in, group);
     declare_show(in, group);
     declare_types(in);
 }

@@ -37,7 +37,7 @@ void finish(command_tree& in, CLI::App* sub, std::string const& account_help, st
     command_tree::footer(sub, two_ways + (examples.empty() ? "" : "\n\n" + examples));
 }
 
-void declare_create(command_tree& in, CLI::App& group) {
+void declare_key_create(command_tree& in, CLI::App& group) {
     auto const what = std::make_shared<key_create_options>();
     auto& api = in.common().api;
     auto* const sub = declare(in, group, "create", "Create a key; shows it this once",
@@ -60,7 +60,7 @@ void declare_create(command_tree& in, CLI::App& group) {
     platform->excludes(sub->get_option("--account"));
 }
 
-void declare_list(command_tree& in, CLI::App& group) {
+void declare_key_list(command_tree& in, CLI::App& group) {
     auto& common = in.common();
     auto* const sub = declare(in, group, "list", "List keys", [&common](key_source const& from) {
         return run_key_list(from, common.api, common.paging);
@@ -84,8 +84,8 @@ void declare_one(command_tree& in, CLI::App& group, std::string const& name, std
 
 void declare_key_commands(command_tree& in) {
     auto& group = *in.group("key", "Create, list and revoke API keys, through a daemon or in the database itself");
-    declare_create(in, group);
-    declare_list(in, group);
+    declare_key_create(in, group);
+    declare_key_list(in, group);
     declare_one(in, group, "show", "Show one key", run_key_show);
     declare_one(in, group, "revoke", "Revoke a key, for ever", run_key_revoke);
 }

@@ -31,7 +31,7 @@ void add_fields(command_tree& in, CLI::App* to, webhook_fields& fields) {
         patterns());
 }
 
-void declare_create(command_tree& in, CLI::App& group) {
+void declare_webhook_create(command_tree& in, CLI::App& group) {
     auto const what = std::make_shared<webhook_create_options>();
     auto& api = in.common().api;
     auto* const sub = in.command(group, "create", "Create a webhook; shows its secret",
@@ -53,7 +53,7 @@ void declare_create(command_tree& in, CLI::App& group) {
                               "      --account acct_1 --secret-file crm.secret");
 }
 
-void declare_list(command_tree& in, CLI::App& group) {
+void declare_webhook_list(command_tree& in, CLI::App& group) {
     auto const what = std::make_shared<webhook_list_options>();
     auto& common = in.common();
     auto* const sub = in.command(group, "list", "List webhooks", [&common, what] {
@@ -216,8 +216,8 @@ void declare_job(command_tree& in) {
 
 void declare_webhook_commands(command_tree& in) {
     auto& group = *in.group("webhook", "Manage webhooks, their secrets and what they get");
-    declare_create(in, group);
-    declare_list(in, group);
+    declare_webhook_create(in, group);
+    declare_webhook_list(in, group);
     declare_simple(in, group, "show", "Show one webhook and its health", run_webhook_show);
     declare_update(in, group);
     declare_simple(in, group, "enable", "Enable a webhook: what waited is sent", run_webhook_enable);

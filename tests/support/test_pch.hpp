@@ -1,5 +1,5 @@
 #pragma once
-#include "../../src/third_party/pch.hpp"
+#include "third_party/pch.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

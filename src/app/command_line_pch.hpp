@@ -1,4 +1,0 @@
-#pragma once
-#include <CLI/CLI.hpp>
-
-#include "third_party/pch.hpp"
