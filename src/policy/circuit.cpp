@@ -179,12 +179,15 @@ void circuit::reset() {
     wait_ = how_->wait;
 }
 
-/// Between three quarters and the whole: the probes to many webhooks on one host that went down come apart.
+/// The probes to many webhooks on one host that went down come apart: a quarter longer at most, or shorter where that
+/// would be over the maximum. So the first pause is never shorter than it is called.
 nanoseconds circuit::next_wait(double chance) {
     auto const whole = std::chrono::duration_cast<nanoseconds>(wait_);
-    wait_ = std::min(wait_ * 2, std::max(how_->wait_max, how_->wait));
-    auto const share = 1.0 - std::clamp(chance, 0.0, 1.0) / 4;
-    return nanoseconds(static_cast<nanoseconds::rep>(static_cast<double>(whole.count()) * share));
+    auto const longest = std::max(how_->wait_max, how_->wait);
+    wait_ = std::min(wait_ * 2, longest);
+    auto const aside = std::clamp(chance, 0.0, 1.0) / 4 * static_cast<double>(whole.count());
+    auto const by = nanoseconds(static_cast<nanoseconds::rep>(aside));
+    return whole == how_->wait || whole + by <= longest ? whole + by : whole - by;
 }
 
 milliseconds circuit::asked_wait(attempt_result const& result) const {

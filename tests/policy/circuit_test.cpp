@@ -167,15 +167,19 @@ TEST_F(circuit_test, waits_twice_as_long_after_each_probe_that_fails_up_to_its_m
     }
 }
 
-TEST_F(circuit_test, chance_shortens_a_wait_by_a_quarter_at_most) {
+TEST_F(circuit_test, chance_moves_a_wait_by_a_quarter_at_most_and_never_below_the_first) {
     for (int i = 0; i < 4; ++i)
         fail();
     end(answered(500), 0.5);
-    EXPECT_EQ(c.open_until(), now + 3500ms);
+    EXPECT_EQ(c.open_until(), now + 4500ms);
     half_open();
-    end(answered(500), 0.999999);
-    EXPECT_GE(c.open_until(), now + 6s);
-    EXPECT_LT(c.open_until(), now + 6100ms);
+    end(answered(500), 0.999999); // 8 s and a quarter is the maximum
+    EXPECT_GT(c.open_until(), now + 9900ms);
+    EXPECT_LE(c.open_until(), now + 10s);
+    half_open();
+    end(answered(500), 0.999999); // a quarter more than 10 s would be over it
+    EXPECT_GE(c.open_until(), now + 7500ms);
+    EXPECT_LT(c.open_until(), now + 7600ms);
 }
 
 TEST_F(circuit_test, probe_that_says_nothing_leaves_it_half_open) {
