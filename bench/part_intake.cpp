@@ -30,6 +30,7 @@ class null_writer final : public kw::store::event_writer {
     }
     bool available() const override { return true; }
     std::size_t waiting() const override { return 0; }
+    std::chrono::nanoseconds busy_for() const override { return {}; }
     void stop() override {}
 };
 

@@ -47,6 +47,14 @@ std::vector<attempt_headers> write_attempt_headers(store::delivery_details const
     return out;
 }
 
+bool is_soon_written(store::delivery_details const& of) {
+    constexpr std::uint64_t soon_bytes_max = std::uint64_t{256} << 10;
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < of.delivery.attempts.size(); ++i)
+        bytes += is_known(of, i) ? bytes_signed(of, i) : 0;
+    return bytes <= soon_bytes_max;
+}
+
 std::vector<attempt_headers> leave_out_attempt_headers(store::delivery_details const& of) {
     std::vector<attempt_headers> out(of.delivery.attempts.size());
     for (std::size_t i = 0; i < out.size(); ++i)

@@ -25,6 +25,8 @@ inline constexpr std::uint64_t signed_bytes_max = std::uint64_t{64} << 20;
 /// thread. Any thread.
 std::vector<attempt_headers> write_attempt_headers(store::delivery_details const& of, signing::sealer const& seals,
                                                    std::uint64_t bytes_max = signed_bytes_max);
+/// Is it a millisecond or two at most, which an io thread can spare?
+bool is_soon_written(store::delivery_details const& of);
 /// The same where nothing may be signed now.
 std::vector<attempt_headers> leave_out_attempt_headers(store::delivery_details const& of);
 

@@ -95,6 +95,10 @@ task<bool> connection::serve_one() {
     }
     if (body_is_here() && now_.coding == content_coding::identity) {
         take_buffered_body();
+    } else if (!wants_body()) {
+        how = co_await skip_body();
+        if (how == received::nothing)
+            co_return false;
     } else {
         how = co_await read_body();
         if (how == received::nothing)
@@ -109,7 +113,10 @@ task<bool> connection::serve_one() {
     }
     response answer = co_await call_handler();
     share_.release();
-    co_return co_await respond(std::move(answer));
+    bool const goes_on = co_await respond(std::move(answer));
+    if (now_.body_pending)
+        co_await linger();
+    co_return goes_on;
 }
 
 void connection::begin_exchange() {
@@ -188,6 +195,7 @@ void connection::take_buffered_body() {
 task<connection::received> connection::read_body() {
     set_deadline(worker_->common().config.body_timeout);
     buffer_.consume(scanner_.size());
+    worker_->begin_wait(*this, io_worker::gives_way::last);
     if (now_.frame.expects_continue && buffer_.size() == 0) {
         bool const invited = co_await invite_body();
         if (!invited)
@@ -198,8 +206,22 @@ task<connection::received> connection::read_body() {
         how = co_await read_coded_body();
     else
         how = co_await read_sized_body(static_cast<std::size_t>(now_.frame.content_length));
+    unlink();
     now_.body_pending = how != received::all;
     co_return how;
+}
+
+/// Of a call that has none to speak of. Nothing of it is kept, and whoever sends it slowly makes room for others.
+task<connection::received> connection::skip_body() {
+    if (now_.frame.chunked || now_.frame.expects_continue) { // it may never end, or never come
+        buffer_.consume(scanner_.size());
+        now_.close = true;
+        co_return received::all;
+    }
+    worker_->begin_wait(*this);
+    bool const dropped = co_await drop_body();
+    unlink();
+    co_return dropped ? received::all : lost();
 }
 
 task<bool> connection::invite_body() {
@@ -218,8 +240,12 @@ task<connection::received> connection::read_sized_body(std::size_t size) {
     while (have < size) {
         if (expired_)
             co_return received::timed_out;
-        if (have == body.size())
-            body.resize(std::min(size, have + std::max(have, body_step_bytes)));
+        if (have == body.size()) {
+            std::size_t const next = std::min(size, have + std::max(have, body_step_bytes));
+            if (!share_.cover(next))
+                co_return no_room();
+            body.resize(next);
+        }
         auto const space = asio::buffer(body.data() + have, body.size() - have);
         error_code ec;
         have += co_await stream_.read_some(space, ec);
@@ -248,7 +274,7 @@ task<connection::received> connection::read_coded_body() {
         case body_decoder::outcome::too_large:
             co_return received::body_too_large;
         case body_decoder::outcome::no_room:
-            co_return received::no_room;
+            co_return no_room();
         case body_decoder::outcome::need_more:
             break;
         }
@@ -258,8 +284,14 @@ task<connection::received> connection::read_coded_body() {
     }
 }
 
+connection::received connection::no_room() const {
+    return share_.account_is_full() ? received::no_room_of_account : received::no_room;
+}
+
 std::size_t connection::body_bytes_max() const {
-    std::size_t const limit = worker_->common().config.body_bytes_max;
+    std::size_t limit = worker_->common().config.body_bytes_max;
+    if (auto const of_call = now_.where.handler->body_bytes_max; of_call != 0)
+        limit = std::min(limit, of_call);
     return wants_body() ? limit : std::min(limit, dropped_body_bytes_max);
 }
 
@@ -381,13 +413,17 @@ std::optional<response> connection::judge_content() {
         return error_response(417, "expectation_failed", "the only expectation that is met here is 100-continue");
     if (!now_.frame.has_body())
         return std::nullopt;
-    if (wants_body())
-        if (auto early = judge_media())
-            return early;
-    // The size of another body shows while it is read.
+    if (!wants_body())
+        return std::nullopt;
+    if (auto early = judge_media())
+        return early;
+    // What fits into the connection's own buffer is bounded by their number.
+    if (!body_is_here() || now_.coding != content_coding::identity)
+        share_.belong_to(now_.account_id);
+    // A promise takes no room: more is covered while it comes. The size of a coded body shows then, too.
     bool const size_is_known = !now_.frame.chunked && now_.coding == content_coding::identity;
-    if (size_is_known && !share_.cover(now_.frame.content_length))
-        return refusal_of(received::no_room);
+    if (size_is_known && !share_.cover(std::min<std::uint64_t>(now_.frame.content_length, body_step_bytes)))
+        return refusal_of(no_room());
     return std::nullopt;
 }
 
@@ -425,6 +461,9 @@ response connection::refusal_of(received how) {
         return validation_error("Content-Encoding: the body is not gzip, or is damaged or cut off");
     case received::no_room:
         return unavailable("too many request bodies are being worked on: try again in a moment");
+    case received::no_room_of_account:
+        return rate_limit_exceeded("the request bodies of this account's calls under way are too large together: try "
+                                   "again in a moment");
     case received::all:
     case received::nothing:
         break;
@@ -519,7 +558,9 @@ task<bool> connection::respond(response what) {
     expired_ = false;
     set_deadline(worker_->common().config.body_timeout);
     error_code ec;
+    worker_->begin_wait(*this, now_.key_id.empty() ? io_worker::gives_way::first : io_worker::gives_way::last);
     co_await stream_.write(out, ec);
+    unlink();
     co_return keep_alive && !ec;
 }
 

@@ -30,7 +30,7 @@ class connection : public std::enable_shared_from_this<connection>, public waiti
 
     void check_deadline(steady_time now);
     void stop_if_idle();
-    /// Somebody else needs its place more: it ends, at the latest after an answer that is under way.
+    /// Somebody else needs its place more: it ends, at the latest after an answer that its client takes.
     void give_way();
     void abort();
 
@@ -48,7 +48,8 @@ class connection : public std::enable_shared_from_this<connection>, public waiti
         bad_chunks,
         trailers,
         bad_gzip,
-        no_room ///< the bodies of all connections together are too large
+        no_room,           ///< the bodies of all connections together are too large
+        no_room_of_account ///< the bodies of this account are
     };
 
     /// One request and what is known of it so far.
@@ -74,6 +75,7 @@ class connection : public std::enable_shared_from_this<connection>, public waiti
 
     task<received> read_head();
     task<received> read_body();
+    task<received> skip_body();
     task<received> read_sized_body(std::size_t size);
     task<received> read_coded_body();
     task<bool> read_more();
@@ -98,6 +100,7 @@ class connection : public std::enable_shared_from_this<connection>, public waiti
 
     task<bool> answer_early(response what);
     task<bool> drop_body();
+    received no_room() const;
     task<response> call_handler();
     task<bool> respond(response what);
     task<void> linger();

@@ -44,16 +44,16 @@ task<response> list_deliveries(services const* with, request what, caller who) {
     co_return response{.status = 200, .body = out.take(), .headers = {}};
 }
 
-/// What the attempts of `found` were sent with. It is up to a second's work, so it is done beside the io threads.
-task<std::vector<attempt_headers>> headers_of(services const* with,
+/// What the attempts of `found` were sent with. It may be up to a second's work, which is done beside the io threads.
+task<std::vector<attempt_headers>> headers_of(services const* with, std::string account_id,
                                               std::shared_ptr<store::delivery_details const> found) {
-    if (!with->compute)
+    if (!with->compute || is_soon_written(*found))
         co_return write_attempt_headers(*found, *with->seals);
     auto const written = std::make_shared<std::vector<attempt_headers>>();
     std::function<void()> write = [found, written, seals = with->seals] {
         *written = write_attempt_headers(*found, *seals);
     };
-    auto const done = co_await with->compute(std::move(write));
+    auto const done = co_await with->compute(std::move(account_id), std::move(write));
     co_return done ? std::move(*written) : leave_out_attempt_headers(*found);
 }
 
@@ -89,11 +89,11 @@ task<response> show_delivery(services const* with, request what, caller who) {
         co_return std::move(*no);
     auto const part = std::get<store::attempts_filter>(wanted);
     auto& which = std::get<owned<delivery_id>>(place);
-    auto found = co_await with->history->show_delivery(std::move(which.account_id), which.id, part);
+    auto found = co_await with->history->show_delivery(which.account_id, which.id, part);
     if (!found)
         co_return failure_response(found.error(), no_such_delivery);
     auto const details = std::make_shared<store::delivery_details const>(std::move(*found));
-    auto const sent = co_await headers_of(with, details);
+    auto const sent = co_await headers_of(with, std::move(which.account_id), details);
     co_return details_response(*details, part.limit, sent);
 }
 

@@ -242,11 +242,11 @@ void add_event_type_routes(std::vector<route>& out, services_ptr const& with) {
     };
     constexpr char const* all = "/api/v1/event-types";
     constexpr char const* one = "/api/v1/event-types/{event_type}";
-    call_rules const changing{.for_account = false, .platform_only = true};
+    call_rules const changing{.for_account = false, .platform_only = true, .body = body_size::sample};
     add(method::get, all, "read", list_event_types, {.query = {"page", "limit"}, .for_account = false});
     add(method::get, one, "read", show_event_type, {.for_account = false});
     add(method::post, all, "manage_webhooks", create_event_type,
-        {.for_account = false, .platform_only = true, .creates = true});
+        {.for_account = false, .platform_only = true, .creates = true, .body = body_size::sample});
     add(method::patch, one, "manage_webhooks", change_event_type, changing);
     add(method::delete_, one, "manage_webhooks", delete_event_type, changing);
 }

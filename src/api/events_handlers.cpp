@@ -219,7 +219,8 @@ task<response> list_deliveries_of_event(services const* with, request what, call
 } // namespace
 
 void add_event_routes(std::vector<route>& out, services_ptr const& with) {
-    out.push_back(make_route(with, method::post, "/api/v1/events", "publish", publish_events, {.frequent = true}));
+    out.push_back(make_route(with, method::post, "/api/v1/events", "publish", publish_events,
+                             {.frequent = true, .body = body_size::events}));
     out.push_back(make_route(with, method::get, "/api/v1/events", "read", list_events,
                              {.query = {"cursor", "limit", "page", "event_type", "since", "until"}}));
     out.push_back(make_route(with, method::get, "/api/v1/events/{id}", "read", show_event,

@@ -39,7 +39,7 @@ void serving::note_failed_handshake(std::string_view reason) {
     if (reason.empty())
         return;
     if (auto const line = handshake_lines_.allow(); line.write)
-        log::warn("a TLS handshake failed", {{"error.message", reason}, {"held_back", line.held_back}});
+        log::warn("a TLS handshake failed", {{"error.message", reason}, {"repeats", line.held_back}});
 }
 
 io_worker::io_worker(asio::io_context& context, std::shared_ptr<serving> common)
@@ -109,17 +109,18 @@ void io_worker::begin_stop(steady_time until, one_shot<bool>::setter ended) {
     timer_.cancel();
 }
 
-void io_worker::begin_wait(connection& what) {
+void io_worker::begin_wait(connection& what, gives_way when) {
     waiting_hook& hook = what;
     hook.unlink();
-    waiting_.push_back(hook);
+    waiting_[static_cast<std::size_t>(when)].push_back(hook);
 }
 
-bool io_worker::make_room() {
-    if (waiting_.empty())
+bool io_worker::make_room(gives_way who) {
+    auto& waiting = waiting_[static_cast<std::size_t>(who)];
+    if (waiting.empty())
         return false;
-    auto& longest = static_cast<connection&>(waiting_.front());
-    waiting_.pop_front();
+    auto& longest = static_cast<connection&>(waiting.front());
+    waiting.pop_front();
     longest.give_way();
     return true;
 }

@@ -10,6 +10,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -23,10 +24,16 @@ class connection;
 /// Of a connection that waits for a request and may have to give way.
 struct waiting_hook : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {};
 
+/// One account's part of all bodies; a single one fits into it in any case.
+inline std::uint64_t account_bodies_max(server_config const& config) {
+    return std::max<std::uint64_t>(config.body_bytes_max, config.bodies_bytes_max / 100 * config.account_share_percent);
+}
+
 /// What all connections of one server share.
 struct serving {
     serving(server_config c, std::vector<route> r, authenticator const& k, request_lines l)
-        : config(std::move(c)), routes(std::move(r)), keys(k), lines(l), bodies(config.bodies_bytes_max) {}
+        : config(std::move(c)), routes(std::move(r)), keys(k), lines(l),
+          bodies(config.bodies_bytes_max, account_bodies_max(config)) {}
 
     server_config const config;
     router const routes;
@@ -81,11 +88,15 @@ class io_worker {
     bool stopping() const { return stopping_; }
     bool aborting() const { return aborting_; }
 
-    /// It waits for the client: for its handshake, for a request's head, for a body that nobody wants. The worker asks
-    /// those first that have waited longest to give way. Called again: it waits since now.
-    void begin_wait(connection& what);
-    /// One of those that wait gives way. False: none waits.
-    bool make_room();
+    /// Who gives way when room is needed: `first` those that wait for a handshake, for a request's head, for a body
+    /// that nobody wants; and when there are none, `last` those that wait for a call's body or for its answer to be
+    /// taken.
+    enum class gives_way { first, last };
+    /// It waits for the client. Of its kind, those are asked first that have waited longest. Called again: it waits
+    /// since now.
+    void begin_wait(connection& what, gives_way when = gives_way::first);
+    /// One of those that wait gives way. False: none of this kind waits.
+    bool make_room(gives_way who);
 
     void count(int status);
     /// Answers by status. Thread-safe.
@@ -102,7 +113,8 @@ class io_worker {
     milliseconds period_;
     date_line date_;
     std::vector<connection*> open_;
-    boost::intrusive::list<waiting_hook, boost::intrusive::constant_time_size<false>> waiting_; ///< the longest first
+    using waiting_list = boost::intrusive::list<waiting_hook, boost::intrusive::constant_time_size<false>>;
+    std::array<waiting_list, 2> waiting_; ///< by `gives_way`; the longest first
     std::array<std::atomic<std::uint64_t>, 600> answers_{};
     bool watching_ = false;
     bool stopping_ = false;

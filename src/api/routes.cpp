@@ -11,6 +11,23 @@ task<response> answered(response with) { co_return with; }
 
 } // namespace
 
+namespace {
+
+std::size_t body_bytes_max(config const& settings, body_size what) {
+    std::size_t const management = settings.server.management_body_bytes_max;
+    switch (what) {
+    case body_size::management:
+        return management;
+    case body_size::sample:
+        return management + settings.intake.payload_bytes_max;
+    case body_size::events:
+        break;
+    }
+    return 0;
+}
+
+} // namespace
+
 // The call itself is no coroutine: publishing pays for no frame more than it needs.
 route make_route(services_ptr const& with, method verb, std::string path, std::string permission,
                  handler_function handler, call_rules rules) {
@@ -22,6 +39,7 @@ route make_route(services_ptr const& with, method verb, std::string path, std::s
     out.creates = rules.creates;
     out.refuses = rules.refuses;
     out.frequent = rules.frequent;
+    out.body_bytes_max = body_bytes_max(*with->settings, rules.body);
     if (rules.for_account)
         rules.query.emplace_back("account_id");
     out.handle = [with, handler, rules = std::move(rules)](request what, caller who) {

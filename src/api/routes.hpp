@@ -14,6 +14,13 @@ namespace klen::webhooks::api {
 using services_ptr = std::shared_ptr<services const>;
 using handler_function = task<response> (*)(services const*, request, caller);
 
+/// How large a body a call takes: reading JSON holds an io thread, so no more than the call can be about.
+enum class body_size {
+    management, ///< server.management_body_bytes_max
+    sample,     ///< the same and a payload
+    events      ///< what the server allows: server.body_bytes_max
+};
+
 /// What holds for a call besides its permission.
 struct call_rules {
     std::vector<std::string_view> query = {}; ///< parameters it takes besides account_id; literals
@@ -23,6 +30,7 @@ struct call_rules {
     bool creates = false;  ///< heeds Idempotency-Key
     bool refuses = false;  ///< only says why not
     bool frequent = false; ///< there are many, and those that go well are of little interest
+    body_size body = body_size::management;
 };
 
 /// A route whose handler is called after the rules were applied.

@@ -126,7 +126,7 @@ task<void> server_core::survive_accept_error(error_code why) {
     if (why == asio::error::connection_aborted)
         co_return; // that client has gone; the next may be waiting
     if (auto const line = accept_lines_.allow(); line.write)
-        log::warn("accepting connections failed", {{"error.message", why.message()}, {"held_back", line.held_back}});
+        log::warn("accepting connections failed", {{"error.message", why.message()}, {"repeats", line.held_back}});
     error_code ignored;
     pause_.expires_after(accept_pause);
     co_await pause_.async_wait(asio::redirect_error(use_task, ignored));
@@ -142,20 +142,22 @@ void server_core::admit(tcp_socket socket, worker_seat& to) {
 }
 
 /// Whoever opens connections and sends nothing keeps nobody out: the newcomer takes the place of one that waits, of its
-/// own io thread or else of the next. `asked`: how many of them had none.
+/// own io thread or else of the next; of one that is in the middle of a call only when no thread has another. `asked`:
+/// how often there was none.
 void server_core::make_room(tcp_socket socket, worker_seat& to, std::size_t asked) {
     auto const own = std::ranges::find(seats_, &to, [](auto const& seat) { return seat.get(); }) - seats_.begin();
     worker_seat& from = *seats_[(static_cast<std::size_t>(own) + asked) % seats_.size()];
     auto ask = [self = shared_from_this(), socket = std::move(socket), &to, &from, asked]() mutable {
-        if (from.worker->make_room()) {
+        auto const who = asked < self->seats_.size() ? io_worker::gives_way::first : io_worker::gives_way::last;
+        if (from.worker->make_room(who)) {
             self->displaced_.fetch_add(1, std::memory_order_relaxed);
             if (auto const line = self->displaced_lines_.allow(); line.write)
                 log::warn("connection closed to make room: too many are open",
-                          {{"connections_max", self->common_->config.connections_max}, {"held_back", line.held_back}});
+                          {{"connections_max", self->common_->config.connections_max}, {"repeats", line.held_back}});
             self->begin(std::move(socket), to);
             return;
         }
-        if (asked + 1 < self->seats_.size()) {
+        if (asked + 1 < 2 * self->seats_.size()) {
             self->make_room(std::move(socket), to, asked + 1);
             return;
         }
@@ -184,7 +186,7 @@ void server_core::turn_away(tcp_socket socket) {
     if (auto const line = full_lines_.allow(); line.write)
         log::warn(
             "connection refused: too many are open",
-            {{"connections_max", common_->config.connections_max}, {"request_id", id}, {"held_back", line.held_back}});
+            {{"connections_max", common_->config.connections_max}, {"request_id", id}, {"repeats", line.held_back}});
     if (common_->tls())
         return; // an answer needs a handshake first
     auto const answer = unavailable("too many connections: try again in a moment");

@@ -75,8 +75,11 @@ class hard_stop {
     std::thread thread_;
 };
 
-/// Each is a tenth of a second or two at most (api::signed_bytes_max): nobody waits for seconds.
-constexpr std::size_t computations_waiting_max = 32;
+/// Of a delivery's attempts. Each is a tenth of a second or two at most (api::signed_bytes_max), and holds what it
+/// signs: nobody waits for seconds.
+constexpr side_thread::limits signing_limits{.waiting_max = 32, .waiting_of_account_max = 4};
+/// What they hold are bodies, which have a budget.
+constexpr side_thread::limits judging_limits{.waiting_max = 1024, .waiting_of_account_max = 64};
 
 /// For what comes after the deliveries: threads to end, the private PostgreSQL to stop.
 constexpr milliseconds hard_stop_margin{3'000};
@@ -137,6 +140,12 @@ server_config operations_config(server_config out) {
     return out;
 }
 
+run_beside beside(side_thread& on) {
+    return [&on](std::string account_id, std::function<void()> what) {
+        return on.run(std::move(account_id), std::move(what));
+    };
+}
+
 double random_share() {
     thread_local std::mt19937_64 generator{std::random_device{}()};
     return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
@@ -148,7 +157,7 @@ class daemon {
   public:
     daemon(config const& settings, signals& taken)
         : settings_(settings), signals_(taken), shards_("io", io_thread_count(settings.dispatch)),
-          coordinator_("coordinator", 1), side_("side", computations_waiting_max),
+          coordinator_("coordinator", 1), signing_("signing", signing_limits), judging_("judging", judging_limits),
           catalogue_(settings.intake.extra_event_types),
           keys_(api::key_limits{settings.server.account_key_requests_per_second_max,
                                 settings.server.platform_key_requests_per_second_max,
@@ -185,7 +194,8 @@ class daemon {
     std::optional<signing::sealer> seals_;
     io_threads shards_;
     io_threads coordinator_;
-    side_thread side_; ///< whoever waits for it is on a shard
+    side_thread signing_; ///< whoever waits for these two is on a shard
+    side_thread judging_;
     egress::client_context_ptr egress_;
     std::vector<std::unique_ptr<egress::net_client>> clients_;
     std::unique_ptr<webhook_errands> errands_;
@@ -271,7 +281,7 @@ void daemon::build_dispatch() {
     options.instance_name = instance_name();
     dispatcher_ = dispatch::dispatcher::create(std::move(options), std::move(world));
     writer_ = store::event_writer::create(where_.options, settings_.intake, *dispatcher_);
-    intake_ = std::make_unique<intake::intake>(settings_.intake, *writer_, catalogue_);
+    intake_ = std::make_unique<intake::intake>(settings_.intake, *writer_, catalogue_, beside(judging_));
 }
 
 void daemon::build_background() {
@@ -303,7 +313,7 @@ api::services daemon::services() {
         return errands_->judge_address(std::move(account_id), std::move(to));
     };
     with.send_test = [this](dispatch::test_request what) { return errands_->send_test(std::move(what)); };
-    with.compute = [this](std::function<void()> what) { return side_.run(std::move(what)); };
+    with.compute = beside(signing_);
     with.draining = [this] { return draining_.load(); };
     with.live = [this] { return shards_.answer(hung_after) && coordinator_.answer(hung_after); };
     with.alive = [this] { return dispatcher_->healthy() && shards_.answer(hung_after); };
@@ -400,7 +410,8 @@ void daemon::drain() {
             stop_server(operations_);
         log::info("stopped");
     }
-    side_.stop();
+    signing_.stop();
+    judging_.stop();
     coordinator_.stop();
     shards_.stop();
 }

@@ -17,37 +17,49 @@ void step_back() {
 
 } // namespace
 
-side_thread::side_thread(std::string name, std::size_t waiting_max) : waiting_max_(waiting_max) {
+side_thread::side_thread(std::string name, limits bounds) : bounds_(bounds) {
     thread_ = std::thread([this] { serve(); });
     pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
 
 side_thread::~side_thread() { stop(); }
 
-task<result<void>> side_thread::run(std::function<void()> what) {
+task<result<void>> side_thread::run(std::string account_id, std::function<void()> what) {
     one_shot<result<void>> done;
     {
         std::lock_guard lock(mutex_);
         if (stopping_)
             co_return failure{fault::shutting_down, "this instance is shutting down"};
-        if (jobs_.size() >= waiting_max_)
+        if (waiting_ >= bounds_.waiting_max)
             co_return failure{fault::overloaded, "too much of this is asked for at once"};
-        jobs_.push_back({std::move(what), done.set()});
+        auto& of_account = jobs_[account_id];
+        // At the bound there are some, so that no empty entry is left behind.
+        if (of_account.size() >= bounds_.waiting_of_account_max)
+            co_return failure{fault::over_limit,
+                              "too much of this is asked for at once by this account: try again in a "
+                              "moment"};
+        if (of_account.empty())
+            turns_.push_back(account_id);
+        of_account.push_back({std::move(what), done.set()});
+        ++waiting_;
     }
     changed_.notify_one();
     co_return co_await done.wait();
 }
 
 void side_thread::stop() {
-    std::deque<job> left;
+    decltype(jobs_) left;
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
         left.swap(jobs_);
+        turns_.clear();
+        waiting_ = 0;
     }
     changed_.notify_all();
-    for (auto const& one : left)
-        one.done(failure{fault::shutting_down, "this instance is shutting down"});
+    for (auto const& [account_id, jobs] : left)
+        for (auto const& one : jobs)
+            one.done(failure{fault::shutting_down, "this instance is shutting down"});
     if (thread_.joinable())
         thread_.join();
 }
@@ -56,16 +68,39 @@ void side_thread::serve() {
     step_back();
     std::unique_lock lock(mutex_);
     for (;;) {
-        changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+        changed_.wait(lock, [this] { return stopping_ || !turns_.empty(); });
         if (stopping_)
             return;
-        auto next = std::move(jobs_.front());
-        jobs_.pop_front();
+        auto next = take_next();
         lock.unlock();
-        next.what();
+        auto outcome = compute(next.what);
         next.what = nullptr; // what it holds goes before the caller goes on
-        next.done({});
+        next.done(std::move(outcome));
         lock.lock();
+    }
+}
+
+/// With the mutex held.
+side_thread::job side_thread::take_next() {
+    auto account_id = std::move(turns_.front());
+    turns_.pop_front();
+    auto const found = jobs_.find(account_id);
+    auto out = std::move(found->second.front());
+    found->second.pop_front();
+    --waiting_;
+    if (found->second.empty())
+        jobs_.erase(found);
+    else
+        turns_.push_back(std::move(account_id));
+    return out;
+}
+
+result<void> side_thread::compute(std::function<void()>& what) {
+    try {
+        what();
+        return {};
+    } catch (std::exception const& e) {
+        return failure{fault::corrupt, std::string("a computation failed: ") + e.what()};
     }
 }
 

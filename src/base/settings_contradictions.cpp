@@ -6,6 +6,8 @@ namespace {
 
 /// What an event weighs in the queue beside its body, rounded up.
 constexpr std::uint64_t event_overhead = 1024;
+/// Of a webhook, besides its headers and metadata.
+constexpr std::uint64_t webhook_overhead = 16384;
 
 std::string ms(milliseconds t) { return std::to_string(t.count()); }
 
@@ -57,6 +59,12 @@ class checker {
             add("server.bodies_bytes_max", "server.body_bytes_max",
                 "must be at least server.body_bytes_max (" + std::to_string(c_.server.body_bytes_max) + "), not " +
                     std::to_string(c_.server.bodies_bytes_max));
+        std::uint64_t const webhook = std::uint64_t{c_.webhooks.headers_bytes_max} + c_.webhooks.metadata_bytes_max;
+        if (c_.server.management_body_bytes_max < webhook + webhook_overhead)
+            add("server.management_body_bytes_max", "webhooks.metadata_bytes_max",
+                "must be at least webhooks.headers_bytes_max and webhooks.metadata_bytes_max (" +
+                    std::to_string(webhook) + ") and " + std::to_string(webhook_overhead) + " more, not " +
+                    std::to_string(c_.server.management_body_bytes_max));
         at_least_payload("dispatch.bytes_in_memory_max", c_.dispatch.bytes_in_memory_max, payload);
     }
 

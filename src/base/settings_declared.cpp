@@ -129,7 +129,10 @@ section declare_server() {
     s.number("header_bytes_max", &c::header_bytes_max, unit::bytes, 8 * kib, {1 * kib, 64 * kib},
              "Size of a request's line and headers together.");
     s.number("body_bytes_max", &c::body_bytes_max, unit::bytes, 4 * mib, {1 * kib, 64 * mib},
-             "Size of a request's body; larger ones are answered with 413. At least intake.payload_bytes_max.");
+             "Size of a request's body, after decompression; larger ones are answered with 413. At least "
+             "intake.payload_bytes_max.");
+    s.number("management_body_bytes_max", &c::management_body_bytes_max, unit::bytes, 64 * kib, {16 * kib, 4 * mib},
+             "The same for all calls but publishing. A call about a sample takes a payload more.");
     s.number("header_timeout_ms", &c::header_timeout, unit::milliseconds, 5000, {100, 300000},
              "How long a client may take to send a request's headers.");
     s.number("body_timeout_ms", &c::body_timeout, unit::milliseconds, 30000, {100, 600000},
@@ -140,6 +143,9 @@ section declare_server() {
     s.number("bodies_bytes_max", &c::bodies_bytes_max, unit::bytes, 256 * mib, {1 * mib, 64 * gib},
              "Size of all request bodies that are being read or worked on. More are answered with 503 and Retry-After. "
              "At least body_bytes_max.");
+    s.number("account_share_percent", &c::account_share_percent, unit::percent, 50, {1, 100},
+             "How much of that the keys of one account may take, one body in any case; beyond it that account alone is "
+             "answered with 429 and Retry-After. 100: no bound of its own.");
     s.text("tls_certificate_file", &c::tls_certificate_file, "", any_text(4096),
            "Certificate chain (PEM) of the API's listener, which then speaks HTTPS only. Read again on SIGHUP. Empty: "
            "plain HTTP, for a trusted network or behind a proxy that speaks TLS.");
@@ -233,6 +239,10 @@ section declare_intake() {
         "answer_timeout_ms", &c::answer_timeout, unit::milliseconds, 5000, {100, 60000},
         "How long a publisher waits for the commit. Then it is told with 503 that the event may or may not be stored: "
         "publishing it again with the same id is safe.");
+    s.number(
+        "hang_timeout_ms", &c::hang_timeout, unit::milliseconds, 1500, {100, 60000},
+        "A commit that takes longer means that the database hangs: those who wait are told so at once, and new events "
+        "are answered with 503 until it ends. Longer than the slowest commit of a disk that still works.");
     s.number("idempotency_window_hours", &c::idempotency_window, unit::hours, 24, {1, 8760},
              "How long the id of a published event is remembered, so that publishing it again sends nothing.");
     s.list("extra_event_types", &c::extra_event_types, event_type(), 1000,

@@ -60,40 +60,92 @@ class batch_answers {
     one_shot<bool> complete_;
 };
 
+/// What takes more than a few milliseconds to judge.
+constexpr std::size_t large_bytes = std::size_t{256} << 10;
+
 failure const no_answer_yet{fault::connection_lost,
                             "the database does not answer: it is not known whether the event is stored; publish it "
                             "again with the same id"};
 
-/// Does `what` unless the owner is done before: a commit cannot be cancelled, but its publisher must not wait for ever
-/// when the database hangs.
+failure const hung{fault::connection_lost, "the database does not answer: try again in a moment"};
+
+/// Does `give_up` unless the owner is done before: a commit cannot be cancelled, but its publisher must not wait for
+/// ever when the database hangs, and not for long when it has hung for a while.
 class patience {
   public:
-    patience(executor const& ex, milliseconds bound, std::function<void()> what) {
-        if (bound <= milliseconds::zero())
+    struct bounds {
+        milliseconds answer; ///< 0: none
+        milliseconds hang;   ///< 0: none
+    };
+    patience(executor const& ex, bounds how_long, store::event_writer const& writer, std::function<void()> give_up) {
+        if (how_long.answer <= milliseconds::zero())
             return;
-        timer_.emplace(ex, bound);
-        timer_->async_wait([what = std::move(what)](boost::system::error_code ec) {
+        auto const now = std::chrono::steady_clock::now();
+        vigil const rest{ex, how_long.hang, now + how_long.answer, &writer, std::move(give_up)};
+        timer_.emplace(ex, how_long.hang > milliseconds::zero() ? std::min(how_long.hang, how_long.answer)
+                                                                : how_long.answer);
+        timer_->async_wait([rest](boost::system::error_code ec) {
             if (!ec)
-                what();
+                look(rest);
         });
     }
 
   private:
+    struct vigil {
+        executor ex;
+        milliseconds hang;
+        steady_time deadline;
+        store::event_writer const* writer;
+        std::function<void()> give_up;
+    };
+
+    /// It was not answered soon, which is rare. From here the owner may be gone: then giving up does nothing.
+    static void look(vigil const& rest) {
+        auto const left = rest.deadline - std::chrono::steady_clock::now();
+        auto const busy = rest.writer->busy_for();
+        bool const watches = rest.hang > milliseconds::zero();
+        if (left <= std::chrono::nanoseconds(0) || (watches && busy >= rest.hang)) {
+            rest.give_up();
+            return;
+        }
+        constexpr std::chrono::nanoseconds shortest = milliseconds(10);
+        std::chrono::nanoseconds const next =
+            watches ? std::min<std::chrono::nanoseconds>(left, std::max(rest.hang - busy, shortest)) : left;
+        auto const timer = std::make_shared<asio::steady_timer>(rest.ex, next);
+        timer->async_wait([timer, rest](boost::system::error_code ec) {
+            if (!ec)
+                look(rest);
+        });
+    }
+
     std::optional<asio::steady_timer> timer_; // its destructor cancels the wait
 };
 
 } // namespace
 
-intake::intake(intake_config config, store::event_writer& writer, event_catalogue const& catalogue)
-    : config_(std::move(config)), writer_(writer), catalogue_(catalogue) {}
+intake::intake(intake_config config, store::event_writer& writer, event_catalogue const& catalogue, run_beside beside)
+    : config_(std::move(config)), writer_(writer), catalogue_(catalogue), beside_(std::move(beside)) {}
+
+bool intake::hangs() const {
+    return config_.hang_timeout > milliseconds::zero() && writer_.busy_for() >= config_.hang_timeout;
+}
+
+bool intake::is_large(std::string_view json) const { return beside_ && json.size() > large_bytes; }
 
 task<publish_answer> intake::publish(publisher who, std::string json, std::optional<std::string> default_id) {
-    auto judged = judge(who, json, default_id);
+    judged_event judged;
+    if (is_large(json))
+        judged = co_await judge_large(std::move(who), std::move(json), std::move(default_id));
+    else
+        judged = judge(who, json, default_id);
     if (auto* no = std::get_if<refusal>(&judged))
         co_return std::move(*no);
+    if (hangs())
+        co_return refusal_of(hung);
     auto const ex = co_await asio::this_coro::executor;
     one_shot<result<store::publish_receipt>> stored;
-    patience const bound(ex, config_.answer_timeout, [set = stored.set()] { set(no_answer_yet); });
+    patience const bound(ex, {config_.answer_timeout, config_.hang_timeout}, writer_,
+                         [set = stored.set()] { set(no_answer_yet); });
     writer_.submit(std::move(std::get<store::new_event>(judged)), stored.set());
     auto outcome = co_await stored.wait();
     co_return answer_of(std::move(outcome));
@@ -101,32 +153,92 @@ task<publish_answer> intake::publish(publisher who, std::string json, std::optio
 
 task<std::variant<std::vector<publish_answer>, refusal>> intake::publish_batch(publisher who, std::string json,
                                                                                std::size_t items_max) {
-    auto split = event::split_array(json, items_max);
-    if (auto const* broken = std::get_if<event::json_error>(&split))
-        co_return refusal{kind::invalid, broken->text()};
-    auto const& items = std::get<event::json_items>(split).items;
-    if (items.empty())
-        co_return refusal{kind::invalid, "the batch is empty: give at least one event"};
+    judged_batch judged;
+    if (is_large(json))
+        judged = co_await judge_large_batch(std::move(who), std::move(json), items_max);
+    else
+        judged = judge_batch(who, json, items_max);
+    if (auto* no = std::get_if<refusal>(&judged))
+        co_return std::move(*no);
 
+    if (hangs())
+        co_return refusal_of(hung);
+    auto& items = std::get<std::vector<judged_event>>(judged);
     auto answers = std::make_shared<batch_answers>(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) {
-        auto judged = judge(who, items[i]);
-        if (auto* no = std::get_if<refusal>(&judged)) {
+        if (auto* no = std::get_if<refusal>(&items[i])) {
             answers->put(i, std::move(*no));
             continue;
         }
         auto const finished = [answers, i](result<store::publish_receipt> stored) {
             answers->put(i, answer_of(std::move(stored)));
         };
-        writer_.submit(std::move(std::get<store::new_event>(judged)), finished);
+        writer_.submit(std::move(std::get<store::new_event>(items[i])), finished);
     }
     auto const ex = co_await asio::this_coro::executor;
-    patience const bound(ex, config_.answer_timeout, [give_up = answers->give_up()] { give_up(false); });
+    patience const bound(ex, {config_.answer_timeout, config_.hang_timeout}, writer_,
+                         [give_up = answers->give_up()] { give_up(false); });
     auto const& complete = answers->complete();
     bool const all = co_await complete.wait();
     if (!all)
         co_return refusal_of(no_answer_yet);
     co_return answers->take();
+}
+
+intake::judged_batch intake::judge_batch(publisher const& who, std::string_view json, std::size_t items_max) const {
+    auto split = event::split_array(json, items_max);
+    if (auto const* broken = std::get_if<event::json_error>(&split))
+        return refusal{kind::invalid, broken->text()};
+    auto const& items = std::get<event::json_items>(split).items;
+    if (items.empty())
+        return refusal{kind::invalid, "the batch is empty: give at least one event"};
+    std::vector<judged_event> out;
+    out.reserve(items.size());
+    for (auto const& item : items)
+        out.push_back(judge(who, item));
+    return out;
+}
+
+namespace {
+
+/// Of a judgement beside the caller, who may be gone when it is made.
+template <class Judged>
+struct large_request {
+    publisher who;
+    std::string json;
+    std::optional<std::string> default_id;
+    Judged judged;
+};
+
+} // namespace
+
+task<intake::judged_event> intake::judge_large(publisher who, std::string json, std::optional<std::string> default_id) {
+    auto account_id = who.account_id.value_or("");
+    auto const request = std::make_shared<large_request<judged_event>>();
+    request->who = std::move(who);
+    request->json = std::move(json);
+    request->default_id = std::move(default_id);
+    std::function<void()> what = [this, request] {
+        request->judged = judge(request->who, request->json, request->default_id);
+    };
+    auto const done = co_await beside_(std::move(account_id), std::move(what));
+    if (!done)
+        co_return refusal_of(done.error());
+    co_return std::move(request->judged);
+}
+
+task<intake::judged_batch> intake::judge_large_batch(publisher who, std::string json, std::size_t items_max) {
+    auto account_id = who.account_id.value_or("");
+    auto const request = std::make_shared<large_request<judged_batch>>();
+    request->who = std::move(who);
+    request->json = std::move(json);
+    std::function<void()> what = [this, request, items_max] {
+        request->judged = judge_batch(request->who, request->json, items_max);
+    };
+    auto const done = co_await beside_(std::move(account_id), std::move(what));
+    if (!done)
+        co_return refusal_of(done.error());
+    co_return std::move(request->judged);
 }
 
 } // namespace klen::webhooks::intake

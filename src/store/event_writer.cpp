@@ -43,9 +43,14 @@ class writer final : public event_writer {
         std::lock_guard lock(mutex_);
         return queue_.size();
     }
+    std::chrono::nanoseconds busy_for() const override {
+        auto const since = busy_since_.load(std::memory_order_relaxed);
+        return since == idle ? std::chrono::nanoseconds(0) : steady_clock::now().time_since_epoch() - since;
+    }
     void stop() override { end(false); }
 
   private:
+    static constexpr std::chrono::nanoseconds idle{0};
     using batch = std::vector<waiting_event>;
     using part = std::span<waiting_event>;
 
@@ -91,6 +96,7 @@ class writer final : public event_writer {
     session link_;
     std::optional<doubt> left_in_doubt_;
     std::atomic<bool> available_{true};
+    std::atomic<std::chrono::nanoseconds> busy_since_{idle};
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
@@ -176,7 +182,9 @@ void writer::serve() {
     for (;;) {
         auto taken = next_batch();
         if (!taken.empty()) {
+            busy_since_.store(steady_clock::now().time_since_epoch(), std::memory_order_relaxed);
             write(taken);
+            busy_since_.store(idle, std::memory_order_relaxed);
             continue;
         }
         if (!available_ && reconnect())

@@ -4,6 +4,8 @@
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
 
+#include <deque>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -193,6 +195,98 @@ TEST(bodies_budget, a_client_that_vanishes_gives_its_part_back) {
         std::this_thread::yield();
     raw_client other(server.port());
     EXPECT_EQ(other.exchange(post_echo(std::string(900, 'x'))).status, 200);
+}
+
+/// A POST of `account`'s key whose head promises `size` bytes, of which `sent` follow.
+std::string promise(std::string const& key, std::size_t size, std::size_t sent) {
+    return "POST /publish HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer " + key +
+           "\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + std::string(sent, 'x');
+}
+
+/// POST /publish answers, for a key, with the length of its body.
+std::vector<api::route> publish_route() {
+    auto handle = [](api::request what, api::caller) -> task<api::response> {
+        co_return api::response{.status = 200, .body = std::to_string(what.body.size()), .headers = {}};
+    };
+    auto out = sample_routes();
+    out.push_back({.verb = api::method::post, .path = "/publish", .permission = "publish", .handle = handle});
+    return out;
+}
+
+void add_keys(running_server& server) {
+    for (char const* account : {"a", "b"})
+        server.keys.known[account] = {.key_id = account, .account_id = account, .permissions = {"publish"}};
+}
+
+TEST(bodies_budget, a_promise_takes_no_room) {
+    auto config = running_server::quick_limits();
+    config.body_bytes_max = 1'000'000;
+    config.bodies_bytes_max = 3'000'000;
+    running_server server(publish_route(), config);
+    add_keys(server);
+    std::deque<raw_client> waiting;
+    for (int i = 0; i < 20; ++i)
+        waiting.emplace_back(server.port()).send(promise("a", 1'000'000, 1000));
+    while (server.stats().body_bytes < 20'000) // all of them are being read
+        std::this_thread::yield();
+    raw_client other(server.port());
+    EXPECT_EQ(other.exchange(promise("b", 900'000, 900'000)).body, "900000");
+}
+
+TEST(bodies_budget, an_account_that_takes_its_part_hinders_no_other) {
+    auto config = running_server::quick_limits();
+    config.body_bytes_max = 300'000;
+    config.bodies_bytes_max = 800'000;
+    config.account_share_percent = 50;
+    running_server server(publish_route(), config);
+    add_keys(server);
+    raw_client holder(server.port());
+    holder.send(promise("a", 300'000, 299'999));
+    while (server.stats().body_bytes < 300'000)
+        std::this_thread::yield();
+    raw_client more(server.port());
+    auto const refused = more.exchange(promise("a", 200'000, 200'000));
+    EXPECT_EQ(refused.status, 429);
+    EXPECT_THAT(refused.body, HasSubstr("this account"));
+    EXPECT_EQ(refused.header("Retry-After"), "1");
+    raw_client other(server.port());
+    EXPECT_EQ(other.exchange(promise("b", 300'000, 300'000)).body, "300000");
+    EXPECT_EQ(holder.exchange("x").body, "300000");
+    raw_client again(server.port());
+    EXPECT_EQ(again.exchange(promise("a", 200'000, 200'000)).body, "200000");
+}
+
+TEST(bodies_budget, what_nobody_wants_takes_no_room) {
+    running_server server(sample_routes(), small_budget());
+    raw_client dripping(server.port());
+    dripping.send("GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + std::string(30'000, 'x'));
+    raw_client other(server.port());
+    EXPECT_EQ(other.exchange(post_echo(std::string(1000, 'x'))).status, 200);
+    EXPECT_EQ(dripping.exchange(std::string(30'000, 'x') + hello).status, 200);
+    EXPECT_EQ(dripping.receive().status, 200) << "the connection goes on";
+    raw_client endless(server.port());
+    auto const got = endless.exchange("GET /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc");
+    EXPECT_EQ(got.status, 200);
+    EXPECT_EQ(got.header("Connection"), "close");
+}
+
+TEST(bodies, of_a_call_have_the_calls_own_limit) {
+    auto routes = publish_route();
+    for (auto& one : routes)
+        one.body_bytes_max = one.path == "/publish" ? 1000 : 0;
+    running_server server(std::move(routes));
+    add_keys(server);
+    raw_client client(server.port());
+    EXPECT_EQ(client.exchange(promise("a", 1000, 1000)).status, 200);
+    EXPECT_EQ(client.exchange(post_echo(std::string(100'000, 'x'))).status, 200);
+    auto const refused = client.exchange(promise("a", 1001, 1001));
+    EXPECT_EQ(refused.status, 413);
+    EXPECT_THAT(refused.body, HasSubstr("1000 bytes"));
+    raw_client packed(server.port());
+    auto request = post_gzip(gzip(std::string(1001, 'x')));
+    request.replace(request.find("/echo"), 5, "/publish");
+    request.insert(request.find("Content-Length"), "Authorization: Bearer a\r\n");
+    EXPECT_EQ(packed.exchange(request).status, 413);
 }
 
 } // namespace

@@ -21,7 +21,7 @@ struct decoded {
 
 /// As a body with a Content-Length, in pieces of `step`.
 decoded decode(std::string_view in, std::size_t step, std::uint64_t budget_bytes = 1'000'000) {
-    body_budget budget(budget_bytes);
+    body_budget budget(budget_bytes, budget_bytes);
     body_share share(budget);
     framing frame;
     frame.content_length = in.size();
@@ -146,7 +146,7 @@ TEST(body_decoder, chunks_are_taken_off_before_they_are_inflated) {
         chunked += std::string("1\r\n") + c + "\r\n";
     chunked += "0\r\n\r\n";
     for (std::size_t const step : {std::size_t{1}, chunked.size()}) {
-        body_budget budget(1000);
+        body_budget budget(1000, 1000);
         body_share share(budget);
         framing frame;
         frame.chunked = true;
@@ -166,7 +166,7 @@ TEST(body_decoder, chunks_are_taken_off_before_they_are_inflated) {
 }
 
 TEST(body_budget, is_taken_once_and_given_back_once) {
-    body_budget budget(100);
+    body_budget budget(100, 100);
     body_share first(budget);
     EXPECT_TRUE(first.cover(60));
     EXPECT_TRUE(first.cover(40));
@@ -181,6 +181,30 @@ TEST(body_budget, is_taken_once_and_given_back_once) {
     EXPECT_TRUE(first.cover(100));
     first.release();
     first.release();
+    EXPECT_EQ(budget.taken(), 0U);
+}
+
+TEST(body_budget, an_account_has_its_part_and_leaves_the_rest) {
+    body_budget budget(100, 60);
+    body_share one(budget), two(budget), other(budget), nobody(budget);
+    one.belong_to("acct_1");
+    two.belong_to("acct_1");
+    other.belong_to("acct_2");
+    EXPECT_TRUE(one.cover(40));
+    EXPECT_FALSE(two.cover(21));
+    EXPECT_TRUE(two.account_is_full());
+    EXPECT_TRUE(two.cover(20));
+    EXPECT_TRUE(other.cover(30));
+    EXPECT_FALSE(other.cover(41)); // its own part would do
+    EXPECT_FALSE(other.account_is_full());
+    EXPECT_TRUE(nobody.cover(10));
+    EXPECT_EQ(budget.taken(), 100U);
+    one.release();
+    EXPECT_FALSE(one.cover(41)) << "nobody's now, and all of it counts";
+    one.belong_to("acct_1");
+    EXPECT_TRUE(one.cover(40));
+    for (auto* share : {&one, &two, &other, &nobody})
+        share->release();
     EXPECT_EQ(budget.taken(), 0U);
 }
 

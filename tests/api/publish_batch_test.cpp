@@ -49,5 +49,28 @@ TEST_F(service_fixture, a_thousand_events_are_answered_item_by_item) {
     EXPECT_EQ(too_many.status, 400);
 }
 
+/// Reading JSON holds an io thread: what is not about events has no use for megabytes.
+TEST_F(service_fixture, calls_about_webhooks_take_no_megabytes) {
+    running_server server(api::api_routes(with), settings.server, 1);
+    server.keys.known["key"] = {.key_id = "1", .account_id = "acct_1", .permissions = {"publish", "manage_webhooks"}};
+    std::string large = R"({"metadata":{"a":[1)";
+    for (int i = 0; i < 100'000; ++i)
+        large += ",1";
+    large += "]}}";
+    for (char const* target : {"POST /api/v1/webhooks", "POST /api/webhooks/create/",
+                               "PATCH /api/v1/webhooks/018f3f8e-0000-7000-8000-000000000000"}) {
+        raw_client client(server.port());
+        auto const zipped = gzip(large);
+        auto const got = client.exchange(std::string(target) +
+                                         " HTTP/1.1\r\nHost: a\r\nX-API-Key: key\r\nContent-Type: application/json\r\n"
+                                         "Content-Encoding: gzip\r\nContent-Length: " +
+                                         std::to_string(zipped.size()) + "\r\n\r\n" + zipped);
+        EXPECT_EQ(got.status, 413) << target;
+        EXPECT_NE(got.body.find(std::to_string(settings.server.management_body_bytes_max)), std::string::npos);
+    }
+    raw_client client(server.port());
+    EXPECT_EQ(client.exchange(publish("[" + item(1) + std::string(200'000, ' ') + "]", "")).status, 202);
+}
+
 } // namespace
 } // namespace klen::webhooks

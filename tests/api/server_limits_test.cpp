@@ -1,6 +1,9 @@
 // Slow, large and many.
+#include "api/gate.hpp"
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
+
+#include <deque>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -102,11 +105,17 @@ TEST(server_limits, chunks_over_the_limit_are_a_413) {
 TEST(server_limits, when_all_are_busy_the_newest_is_told_and_others_are_not_disturbed) {
     auto config = running_server::quick_limits();
     config.connections_max = 2;
-    running_server server(sample_routes(), config);
+    gate g, h;
+    auto routes = g.routes();
+    routes.push_back(h.routes().back());
+    routes.back().path = "/wait/too";
+    running_server server(std::move(routes), config);
     auto first = std::make_unique<raw_client>(server.port());
     raw_client second(server.port());
-    EXPECT_TRUE(first->begin_body("/echo", 2));
-    EXPECT_TRUE(second.begin_body("/echo", 2));
+    first->send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    second.send("GET /wait/too HTTP/1.1\r\nHost: a\r\n\r\n");
+    g.entered.get_future().wait();
+    h.entered.get_future().wait();
     raw_client third(server.port());
     auto const got = third.receive();
     EXPECT_EQ(got.status, 503);
@@ -114,8 +123,10 @@ TEST(server_limits, when_all_are_busy_the_newest_is_told_and_others_are_not_dist
     EXPECT_TRUE(third.ended());
     EXPECT_EQ(server.stats().refused_connections, 1U);
     EXPECT_EQ(server.stats().displaced_connections, 0U);
-    EXPECT_EQ(second.exchange("{}").status, 200);
-    EXPECT_EQ(first->exchange("{}").status, 200);
+    g.release.set()(true);
+    h.release.set()(true);
+    EXPECT_EQ(second.receive().status, 200);
+    EXPECT_EQ(first->receive().status, 200);
     EXPECT_EQ(first->exchange("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 200);
     EXPECT_TRUE(first->ended());
     while (server.stats().connections > 1) // counted out a moment after the client sees the end
@@ -151,6 +162,45 @@ TEST(server_limits, connections_that_wait_keep_nobody_out) {
     EXPECT_TRUE(first.ended());
     EXPECT_EQ(busy.exchange("{}").status, 200);
     EXPECT_EQ(server.stats().displaced_connections, 4U);
+    EXPECT_EQ(server.stats().refused_connections, 0U);
+}
+
+/// POST /publish takes a body and GET /hello none: whoever sends that slowly waits for nothing that matters.
+TEST(server_limits, bodies_that_nobody_wants_keep_nobody_out) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 6;
+    running_server server(sample_routes(), config, 2);
+    raw_client busy(server.port());
+    EXPECT_TRUE(busy.begin_body("/echo", 2));
+    std::deque<raw_client> dripping;
+    for (int i = 0; i < 5; ++i)
+        dripping.emplace_back(server.port()).send("GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\nx");
+    while (server.stats().connections < 6)
+        std::this_thread::yield();
+    for (int i = 0; i < 5; ++i) {
+        raw_client newcomer(server.port());
+        EXPECT_EQ(newcomer.exchange(hello).status, 200) << i;
+    }
+    EXPECT_EQ(busy.exchange("{}").status, 200);
+    EXPECT_EQ(server.stats().refused_connections, 0U);
+}
+
+TEST(server_limits, calls_whose_bodies_come_slowly_give_way_when_nobody_else_waits) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 4;
+    running_server server(sample_routes(), config, 2);
+    std::deque<raw_client> slow;
+    for (int i = 0; i < 4; ++i)
+        EXPECT_TRUE(slow.emplace_back(server.port()).begin_body("/echo", 2));
+    raw_client newcomer(server.port());
+    EXPECT_EQ(newcomer.exchange(hello).status, 200);
+    raw_client second(server.port());
+    EXPECT_EQ(second.exchange(hello).status, 200);
+    EXPECT_TRUE(newcomer.ended()) << "it waits for nothing that matters";
+    int served = 0;
+    for (auto& one : slow)
+        served += one.exchange("{}").status == 200 ? 1 : 0;
+    EXPECT_EQ(served, 3);
     EXPECT_EQ(server.stats().refused_connections, 0U);
 }
 
@@ -205,9 +255,12 @@ TEST(server_limits, a_body_that_no_call_takes_is_read_over) {
     EXPECT_EQ(put.body, "");
     std::string const get = "GET /hello HTTP/1.1\r\nHost: a\r\n";
     EXPECT_EQ(client.exchange(get + "Content-Length: 5\r\n\r\nhello").status, 200);
-    EXPECT_EQ(client.exchange(get + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").status, 200);
     EXPECT_EQ(client.exchange(get + "Content-Length: 65536\r\n\r\n" + std::string(65536, 'x')).status, 200);
     EXPECT_EQ(client.exchange(get + "Content-Length: 65537\r\n\r\n").status, 413);
+    raw_client endless(server.port()); // perhaps
+    auto const got = endless.exchange(get + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    EXPECT_EQ(got.status, 200);
+    EXPECT_EQ(got.header("Connection"), "close");
 }
 
 // --- descriptors

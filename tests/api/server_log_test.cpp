@@ -1,5 +1,6 @@
 // What operators find in the log about a request.
 #include "api/errors.hpp"
+#include "api/gate.hpp"
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
 
@@ -151,13 +152,17 @@ TEST_F(server_log, fewer_lines_can_be_asked_for) {
 TEST_F(server_log, a_connection_that_was_turned_away_is_found_too) {
     auto config = running_server::quick_limits();
     config.connections_max = 1;
-    running_server server(sample_routes(), config);
+    gate g;
+    running_server server(g.routes(), config);
     raw_client first(server.port());
-    EXPECT_TRUE(first.begin_body("/echo", 2));
+    first.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    g.entered.get_future().wait();
     raw_client second(server.port());
     auto const got = second.receive();
     EXPECT_EQ(got.status, 503);
     EXPECT_THAT(member(line_of(got), "message"), HasSubstr("too many are open"));
+    g.release.set()(true);
+    EXPECT_EQ(first.receive().status, 200);
 }
 
 } // namespace

@@ -210,13 +210,16 @@ TEST_F(server_tls, a_client_that_does_not_say_goodbye_is_not_waited_for) {
 
 TEST_F(server_tls, connections_over_the_limit_are_closed) {
     config.connections_max = 1;
-    running_server server(sample_routes(), config, 1);
+    gate g;
+    running_server server(g.routes(), config, 1);
     tls_client first(server.port());
-    EXPECT_TRUE(first.begin_body("/echo", 2));
+    first.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    g.entered.get_future().wait();
     tls_client const second(server.port());
     EXPECT_FALSE(second.connected());
     EXPECT_EQ(server.stats().refused_connections, 1U);
-    EXPECT_EQ(first.exchange("{}").status, 200);
+    g.release.set()(true);
+    EXPECT_EQ(first.receive().status, 200);
     raw_client silent(server.port()); // takes the place of the first, which waits
     EXPECT_TRUE(first.ended());
     tls_client third(server.port());

@@ -110,7 +110,6 @@ void database_restart(run_options const& how, report& out) {
 
 void black_hole(run_options const& how, report& out) {
     auto with = stage_of(how);
-    with.settings["KLEN_WEBHOOKS_INTAKE_ANSWER_TIMEOUT_MS"] = "1500";
     // Slower than what is published, so that there is something to send when the database is gone.
     with.reacts = friendly(how.seed, 100ms, 400ms);
     with.settings["KLEN_WEBHOOKS_DISPATCH_WEBHOOK_CONCURRENCY_MAX"] = "8";

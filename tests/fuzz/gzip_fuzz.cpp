@@ -28,7 +28,7 @@ struct decoded {
 };
 
 decoded decode(std::string_view in, bool chunked, std::size_t step) {
-    body_budget budget(budget_max);
+    body_budget budget(budget_max, budget_max);
     body_share share(budget);
     framing frame;
     frame.chunked = chunked;

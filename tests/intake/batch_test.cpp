@@ -78,5 +78,62 @@ TEST_F(batch, what_is_no_batch_is_refused_as_a_whole) {
     EXPECT_TRUE(writer.submitted().empty());
 }
 
+/// What is large is judged where it holds nobody up.
+struct large : testing::Test {
+    task<publish_answer> publish(std::string payload) {
+        return subject.publish({"acct"}, R"({"event_type":"call.ended","payload":{"a":")" + payload + "\"}}");
+    }
+    static intake_config limits() {
+        intake_config out;
+        out.payload_bytes_max = 300'000;
+        out.json_depth_max = 16;
+        return out;
+    }
+
+    std::vector<std::string> beside; ///< for which accounts
+    result<void> answer;
+    run_beside run = [this](std::string account, std::function<void()> what) -> task<result<void>> {
+        beside.push_back(account);
+        if (answer)
+            what();
+        co_return answer;
+    };
+    event_catalogue catalogue{{}};
+    fake_event_writer writer;
+    intake subject{limits(), writer, catalogue, run};
+};
+
+TEST_F(large, events_are_judged_beside_and_small_ones_at_once) {
+    EXPECT_TRUE(std::holds_alternative<store::publish_receipt>(run_task(publish("b"))));
+    EXPECT_THAT(beside, testing::IsEmpty());
+    EXPECT_TRUE(std::holds_alternative<store::publish_receipt>(run_task(publish(std::string(280'000, 'b')))));
+    EXPECT_THAT(beside, testing::ElementsAre("acct"));
+    auto const too_large = run_task(publish(std::string(300'000, 'b')));
+    EXPECT_EQ(std::get<refusal>(too_large).why, kind::too_large);
+    EXPECT_EQ(writer.submitted().size(), 2U);
+}
+
+TEST_F(large, batches_are_judged_beside) {
+    std::string json = "[" + item(0) + ",";
+    json.append(280'000, ' ').append(item(1)).append(",7]");
+    auto const out = run_task(subject.publish_batch({"acct"}, json, 10));
+    auto const& answers = std::get<std::vector<publish_answer>>(out);
+    ASSERT_EQ(answers.size(), 3U);
+    EXPECT_TRUE(std::holds_alternative<store::publish_receipt>(answers[1]));
+    EXPECT_EQ(std::get<refusal>(answers[2]).why, kind::invalid);
+    EXPECT_THAT(beside, testing::ElementsAre("acct"));
+    auto const broken = run_task(subject.publish_batch({"acct"}, json + "x", 10));
+    EXPECT_EQ(std::get<refusal>(broken).why, kind::invalid);
+}
+
+TEST_F(large, what_cannot_be_judged_now_is_to_be_tried_again) {
+    answer = failure{fault::over_limit, "too much at once"};
+    EXPECT_EQ(std::get<refusal>(run_task(publish(std::string(280'000, 'b')))).why, kind::overloaded);
+    answer = failure{fault::shutting_down, "stopping"};
+    auto const batch = run_task(subject.publish_batch({"acct"}, std::string(280'000, ' ') + "[" + item(0) + "]", 10));
+    EXPECT_EQ(std::get<refusal>(batch).why, kind::shutting_down);
+    EXPECT_THAT(writer.submitted(), testing::IsEmpty());
+}
+
 } // namespace
 } // namespace klen::webhooks::intake

@@ -2,6 +2,8 @@
 
 #include "klen/webhooks/store/event_writer.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -29,7 +31,10 @@ class fake_event_writer : public store::event_writer {
         std::lock_guard lock(mutex_);
         return held_.size();
     }
+    std::chrono::nanoseconds busy_for() const override { return busy; }
     void stop() override {}
+
+    std::atomic<std::chrono::nanoseconds> busy{std::chrono::nanoseconds(0)};
 
     using answerer = std::function<result<store::publish_receipt>(store::new_event const&)>;
     static result<store::publish_receipt> accept(store::new_event const& event) {

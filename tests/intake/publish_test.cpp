@@ -79,6 +79,45 @@ TEST_F(publish, a_database_that_hangs_is_told_after_the_limit_and_its_late_answe
     writer.release(fake_event_writer::accept);
 }
 
+TEST_F(publish, a_commit_that_takes_too_long_ends_the_waiting_and_refuses_new_events) {
+    writer.hold();
+    writer.busy = seconds(9);
+    auto quick = limits();
+    quick.answer_timeout = hours(1);
+    quick.hang_timeout = seconds(10);
+    intake patient{quick, writer, catalogue};
+    asio::io_context context;
+    std::optional<publish_answer> waits;
+    asio::co_spawn(context, patient.publish({"acct"}, good), [&](std::exception_ptr, auto got) { waits = got; });
+    context.poll();
+    EXPECT_EQ(writer.waiting(), 1U) << "not yet";
+    writer.busy = seconds(10);
+    for (auto const& one : {run_task(patient.publish({"acct"}, good))}) {
+        ASSERT_TRUE(std::holds_alternative<refusal>(one));
+        EXPECT_EQ(std::get<refusal>(one).why, kind::unavailable);
+        EXPECT_EQ(std::get<refusal>(one).message.find("the same id"), std::string::npos) << "nothing of it is stored";
+    }
+    auto const many = run_task(patient.publish_batch({"acct"}, std::string("[") + good + "]", 10));
+    EXPECT_EQ(std::get<refusal>(many).why, kind::unavailable);
+    EXPECT_EQ(writer.waiting(), 1U);
+
+    quick.hang_timeout = milliseconds(1);
+    intake hasty{quick, writer, catalogue};
+    writer.busy = milliseconds(0);
+    std::optional<publish_answer> told;
+    asio::co_spawn(context, hasty.publish({"acct"}, good), [&](std::exception_ptr, auto got) { told = got; });
+    context.restart();
+    for (int i = 0; i < 3; ++i) // it looks again and again, and the database works
+        context.run_one();
+    EXPECT_FALSE(told);
+    writer.busy = milliseconds(1);
+    while (!told)
+        context.run_one();
+    EXPECT_EQ(std::get<refusal>(*told).why, kind::unavailable);
+    EXPECT_NE(std::get<refusal>(*told).message.find("the same id"), std::string::npos);
+    writer.release(fake_event_writer::accept);
+}
+
 TEST_F(publish, each_fault_of_the_store_has_its_refusal) {
     for (auto const& [given, expected] : {std::pair{fault::conflict, kind::conflict},
                                           {fault::too_large, kind::too_large},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "klen/webhooks/api/server.hpp"
+#include "klen/webhooks/base/beside.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
 #include "klen/webhooks/dispatch/test_sender.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
@@ -36,10 +37,7 @@ struct services {
     std::function<task<result<std::optional<std::string>>>(std::string account_id, egress::target)> judge_address;
     /// Fails in the same way, and with `shutting_down`.
     std::function<task<result<dispatch::test_outcome>>(dispatch::test_request)> send_test;
-    /// Runs what would hold an io thread for too long on a thread that is for that. Completes on the caller's executor;
-    /// fails with `overloaded` or `shutting_down`, not having run it. May be empty: it runs at once, where it is
-    /// called.
-    std::function<task<result<void>>(std::function<void()>)> compute;
+    run_beside compute;
     std::function<bool()> draining;       ///< shutting down: not ready
     std::function<bool()> alive;          ///< for /readyz: threads answer and heartbeats are committed
     std::function<bool()> live;           ///< for /livez: threads answer, no dependency asked; may be empty

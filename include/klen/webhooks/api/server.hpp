@@ -71,6 +71,8 @@ struct route {
     std::function<task<response>(request, caller)> handle;
     bool refuses = false;  ///< is there to say why not: no Allow names it
     bool frequent = false; ///< that it went well is logged with request_lines::all only
+    /// Of a body as it is handed over; 0: what the server allows, and never more than that.
+    std::size_t body_bytes_max = 0;
 };
 
 /// Looks a key up: who is it? Counts the call. Thread-safe.

@@ -24,12 +24,14 @@ struct server_config {
     std::uint32_t connections_max = 0;
     std::uint32_t header_bytes_max = 0;
     std::uint32_t body_bytes_max = 0;
+    std::uint32_t management_body_bytes_max = 0;
     milliseconds header_timeout{};
     milliseconds body_timeout{};
     milliseconds idle_timeout{};
     std::uint32_t batch_events_max = 0;
-    std::uint64_t bodies_bytes_max = 0; ///< bytes of bodies that are being read or handled, over all connections
-    std::string tls_certificate_file;   ///< PEM chain; empty: plain HTTP
+    std::uint64_t bodies_bytes_max = 0;        ///< bytes of bodies that are being read or handled, over all connections
+    std::uint32_t account_share_percent = 100; ///< of `bodies_bytes_max`
+    std::string tls_certificate_file;          ///< PEM chain; empty: plain HTTP
     std::string tls_key_file;
     std::uint32_t account_key_requests_per_second_max = 0;  ///< a key's, at this daemon; 0: no limit
     std::uint32_t platform_key_requests_per_second_max = 0; ///< 0: no limit
@@ -71,6 +73,7 @@ struct intake_config {
     std::uint32_t payload_bytes_max = 0;
     std::uint32_t json_depth_max = 0;
     milliseconds answer_timeout{}; ///< 0: none
+    milliseconds hang_timeout{};   ///< 0: none
     hours idempotency_window{};
     std::vector<std::string> extra_event_types;
     bool allow_unknown_event_types = false;

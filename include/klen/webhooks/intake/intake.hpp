@@ -1,6 +1,7 @@
 #pragma once
 
 #include "klen/webhooks/base/async.hpp"
+#include "klen/webhooks/base/beside.hpp"
 #include "klen/webhooks/base/config.hpp"
 #include "klen/webhooks/event/json_body.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
@@ -70,7 +71,8 @@ class event_catalogue {
 /// Judges what is published, makes the body, hands it to the store. Thread-safe.
 class intake {
   public:
-    intake(intake_config config, store::event_writer& writer, event_catalogue const& catalogue);
+    /// `beside`: judges what is large. It must not run anything any more when this object goes.
+    intake(intake_config config, store::event_writer& writer, event_catalogue const& catalogue, run_beside beside = {});
 
     /// One event as JSON text. Resumes on the caller's executor after the commit. `default_id`: its `id` where the JSON
     /// has none; `invalid` when it has another one.
@@ -85,9 +87,18 @@ class intake {
                                                   std::optional<std::string> const& default_id = {}) const;
 
   private:
+    using judged_event = std::variant<store::new_event, refusal>;
+    using judged_batch = std::variant<std::vector<judged_event>, refusal>;
+    task<judged_event> judge_large(publisher who, std::string json, std::optional<std::string> default_id);
+    task<judged_batch> judge_large_batch(publisher who, std::string json, std::size_t items_max);
+    judged_batch judge_batch(publisher const& who, std::string_view json, std::size_t items_max) const;
+    bool is_large(std::string_view json) const;
+    bool hangs() const;
+
     intake_config config_;
     store::event_writer& writer_;
     event_catalogue const& catalogue_;
+    run_beside beside_;
 };
 
 } // namespace klen::webhooks::intake

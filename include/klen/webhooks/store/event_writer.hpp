@@ -53,6 +53,8 @@ class event_writer {
     /// False while the last batch met a database that was gone.
     virtual bool available() const = 0;
     virtual std::size_t waiting() const = 0;
+    /// How long the batch under way has been with the database; 0: none is. Thread-safe.
+    virtual std::chrono::nanoseconds busy_for() const = 0;
 
     /// No more submits; waits until what was accepted is answered. Idempotent.
     virtual void stop() = 0;
