@@ -358,15 +358,18 @@ void daemon::start() {
 
 void daemon::make_first_key_of_private_database() {
     auto const file = where_.own->dir() + "/platform-key";
-    auto const key = need(wait_for<result<std::optional<std::string>>>(
+    auto const key = need(wait_for<result<std::optional<first_key>>>(
         coordinator_.at(0), [this, file] { return make_first_key(*store_, file); }));
     if (!key)
         return;
-    log::info("first API key made", {{"file", file}});
+    if (key->replaces)
+        log::warn("no API key was left: a new one was made, and replaces the one in the file", {{"file", file}});
+    else
+        log::info("first API key made", {{"file", file}});
     // To a person only: a terminal's text is not kept, a log is.
     if (isatty(STDERR_FILENO) == 1)
-        std::fprintf(stderr, "\nThe first API key (a platform key; shown this once, kept in %s):\n    %s\n\n",
-                     file.c_str(), key->c_str());
+        std::fprintf(stderr, "\n%s (a platform key; shown this once, kept in %s):\n    %s\n\n",
+                     key->replaces ? "A new API key" : "The first API key", file.c_str(), key->text.c_str());
 }
 
 int daemon::wait() {

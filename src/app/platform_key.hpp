@@ -20,9 +20,13 @@ struct new_key {
 /// A fresh key. `account_id` none: a platform key. `permissions` empty: all.
 new_key make_key(std::optional<std::string> account_id, std::string name, std::vector<std::string> permissions);
 
-/// The first start of a private database: as long as there is no key at all, makes a platform key and leaves it in
-/// `file` (0600). Returns the key when one was made. A file that an interrupted start left behind is used, so a key
-/// that somebody may have read already is never lost.
-task<result<std::optional<std::string>>> make_first_key(store::api_store& in, std::string file);
+struct first_key {
+    std::string text;
+    bool replaces = false; ///< `file` held another one before
+};
+/// The start of a private database that knows no key at all: makes a platform key and leaves it in `file` (0600).
+/// Nothing: there are keys. The key that an interrupted start left in `file` is used, so one that somebody may have
+/// read already is not lost. Any other is not: it was revoked, and forgotten since, and must not come back to life.
+task<result<std::optional<first_key>>> make_first_key(store::api_store& in, std::string file);
 
 } // namespace klen::webhooks::app

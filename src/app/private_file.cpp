@@ -72,6 +72,12 @@ result<void> write_private_file(std::string const& path, std::string_view conten
     return {};
 }
 
+result<void> remove_private_file(std::string const& path) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        return io_failure("remove", path);
+    return {};
+}
+
 result<std::optional<std::string>> read_private_file(std::string const& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) {

@@ -15,6 +15,9 @@ result<void> write_private_file(std::string const& path, std::string_view conten
 /// Whether write_private_file could write there now; leaves nothing behind.
 result<void> check_private_file(std::string const& path);
 
+/// Also when it is not there.
+result<void> remove_private_file(std::string const& path);
+
 /// The file's text without the white space at its end; none when there is no such file.
 result<std::optional<std::string>> read_private_file(std::string const& path);
 
