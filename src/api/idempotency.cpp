@@ -71,8 +71,10 @@ response replay(services const& with, store::idempotent_answer const& first, std
 response not_begun(failure const& why) {
     if (why.kind == fault::conflict)
         return error_response(409, "conflict", "Idempotency-Key: was used for another request; take a fresh one");
-    if (why.kind != fault::database_busy)
-        return failure_response(why);
+    return failure_response(why);
+}
+
+response still_under_way() {
     auto out = error_response(409, "conflict",
                               "Idempotency-Key: the first call with it is still under way; try again in a moment");
     out.headers.emplace_back("Retry-After", "1");
@@ -153,6 +155,8 @@ task<response> idempotent(services const* with, handler_function handler, reques
         co_return not_begun(begun.error());
     if (auto const* first = std::get_if<store::idempotent_answer>(&*begun))
         co_return replay(*with, *first, owner);
+    if (std::holds_alternative<store::call_under_way>(*begun))
+        co_return still_under_way();
 
     uuid const resource = std::get<uuid>(*begun);
     what.repeats = resource != mine;

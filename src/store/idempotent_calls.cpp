@@ -34,8 +34,6 @@ constexpr statement give_up{"give_up_idempotent_call",
                             " WHERE scope = $1::text AND idempotency_key = $2::text AND status IS NULL"
                             " AND holder = $3::uuid"};
 
-failure under_way() { return {fault::database_busy, "the first call with this key is still under way"}; }
-
 /// A call that another has, or had; or an earlier run of this one, which took it without having heard so.
 result<idempotent_begin> judge(rows const& found) {
     if (!found.boolean(0, 0))
@@ -44,7 +42,7 @@ result<idempotent_begin> judge(rows const& found) {
     if (found.is_null(0, 2)) {
         if (found.boolean(0, 5))
             return idempotent_begin(resource);
-        return under_way();
+        return idempotent_begin(call_under_way());
     }
     idempotent_answer answer;
     answer.status = static_cast<int>(found.int8(0, 2));
@@ -69,7 +67,7 @@ result<idempotent_begin> take_call(session& on, idempotent_call const& call) {
     if (!found)
         return found.error();
     if (found->empty())
-        return under_way(); // past its window, and removed just now
+        return idempotent_begin(call_under_way()); // past its window, and removed just now
     return judge(*found);
 }
 

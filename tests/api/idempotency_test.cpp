@@ -123,11 +123,19 @@ TEST_F(idempotent_calls, an_answer_is_kept_unless_a_repeat_may_do_better) {
 }
 
 TEST_F(idempotent_calls, a_call_under_way_is_a_conflict_that_passes) {
-    store.fails = failure{fault::database_busy, "under way"};
+    store.begun = store::call_under_way();
     auto const answer = create();
     EXPECT_EQ(answer.status, 409);
     EXPECT_THAT(answer.headers, Contains(Pair("Retry-After", "1")));
     EXPECT_THAT(answer.body, HasSubstr("still under way"));
+}
+
+TEST_F(idempotent_calls, a_database_without_room_is_unavailable_and_no_conflict) {
+    store.fails = failure{fault::database_busy, "could not extend file (SQLSTATE 53100)"};
+    auto const answer = create();
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_THAT(answer.headers, Contains(Pair("Retry-After", "1")));
+    EXPECT_THAT(answer.body, HasSubstr("unavailable"));
 }
 
 TEST_F(idempotent_calls, a_used_key_is_a_conflict_that_stays) {

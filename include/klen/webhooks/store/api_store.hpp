@@ -77,8 +77,10 @@ struct idempotent_answer {
     std::string key_id;
     uuid resource_id; ///< part of what the seal is bound to
 };
-/// `begin_idempotent`: the id under which to carry it out, or the first call's answer.
-using idempotent_begin = std::variant<uuid, idempotent_answer>;
+/// The first call with the key has not ended.
+struct call_under_way {};
+/// `begin_idempotent`: the id under which to carry it out, the first call's answer, or that there is none yet.
+using idempotent_begin = std::variant<uuid, idempotent_answer, call_under_way>;
 
 /// What the API and the command line read and write. Tasks resume on the caller's executor. Every call with an
 /// `account_id` touches that account's rows only; another's id is `not_found`.
@@ -151,8 +153,8 @@ class api_store {
 
     // --- idempotent calls ---
 
-    /// Takes the call, or finds that it was taken. `conflict`: the key was used for another request.
-    /// `database_busy`: the first call is still under way (for a minute; then whoever comes next carries it out).
+    /// Takes the call, or finds that it was taken; one that is under way is so for a minute at most, then whoever comes
+    /// next carries it out. `conflict`: the key was used for another request.
     virtual task<result<idempotent_begin>> begin_idempotent(idempotent_call call) = 0;
     virtual task<result<void>> finish_idempotent(std::string scope, std::string idempotency_key,
                                                  idempotent_answer answer) = 0;
