@@ -4,6 +4,7 @@
 #include "idempotent_calls.hpp"
 #include "key_calls.hpp"
 #include "secret_calls.hpp"
+#include "shared_answer.hpp"
 #include "upkeep.hpp"
 #include "webhook_calls.hpp"
 #include "worker.hpp"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t jobs_max = 256;
 constexpr milliseconds ping_time{1000};
+constexpr milliseconds ping_fresh_for{250};
 
 constexpr statement ask_time{"ask_time", "SELECT clock_timestamp()"};
 constexpr statement ask_ping{"ping", "SELECT 1"};
@@ -52,7 +54,7 @@ class real_api_store final : public api_store {
         : calls_(options, {.name = "api", .statement_timeout = options.statement_timeout}, std::max(connections, 1U),
                  jobs_max),
           watch_(options, {.name = "watch", .statement_timeout = options.statement_timeout}, 1, 4),
-          pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 16),
+          pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 1),
           upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4) {}
 
     task<result<webhook>> create_webhook(webhook w, sealed_secret secret, std::uint32_t per_account_max) override {
@@ -181,6 +183,8 @@ class real_api_store final : public api_store {
     }
 
   private:
+    void ask_for_ping();
+
     /// The worker runs a job once more when its connection had died; a mutable one can tell.
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> on_thread(Job job) {
@@ -197,22 +201,30 @@ class real_api_store final : public api_store {
 
     worker calls_;
     worker watch_; ///< a revoked key is to be seen within a second, whatever the calls are at
+    shared_answer ping_answer_{{.fresh_for = ping_fresh_for, .patience = ping_time}}; ///< outlives who settles it
     worker pings_;
     worker upkeep_;
 };
 
-/// Whichever comes first: the answer, or the end of the time. A late answer finds nobody and is dropped.
-task<result<void>> real_api_store::ping() {
+void real_api_store::ask_for_ping() {
     std::function<result<void>(session&)> job = [](session& on) -> result<void> {
         auto const answer = on.run(ask_ping);
         if (!answer)
             return answer.error();
         return {};
     };
+    pings_.post<void>(std::move(job),
+                      [this](result<void> const& got) { ping_answer_.settle(got, std::chrono::steady_clock::now()); });
+}
+
+/// Whichever comes first: the answer, or the end of the time. A late answer finds nobody and is dropped. Anybody may
+/// probe, as often as they like: all that do at once share one question.
+task<result<void>> real_api_store::ping() {
     one_shot<result<void>> first;
     auto const set = first.set();
     auto const ex = co_await asio::this_coro::executor;
-    pings_.post<void>(std::move(job), [set](result<void> got) { set(std::move(got)); });
+    if (ping_answer_.join(set, std::chrono::steady_clock::now()))
+        ask_for_ping();
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor> limit(
         ex, ping_time);
     limit.async_wait([set](boost::system::error_code error) {
