@@ -64,12 +64,13 @@ std::vector<known_type> catalogue_of(services const& with, std::vector<store::ev
     return out;
 }
 
-task<response> list_event_types(services const* with, request what, caller) {
+task<response> list_event_types(services const* with, request what, caller who) {
     auto page = page_of_request(what);
     if (auto* no = std::get_if<response>(&page))
         co_return std::move(*no);
     auto const wanted = std::get<store::page_request>(page);
-    auto found = co_await with->store->event_types();
+    auto account_id = who.account_id.value_or("");
+    auto found = co_await with->store->event_types(std::move(account_id));
     if (!found)
         co_return failure_response(found.error());
     auto const all = catalogue_of(*with, std::move(*found));
@@ -91,8 +92,9 @@ std::string type_of(request const& what) {
 }
 
 /// One entry of the catalogue, as it is now.
-task<std::variant<known_type, response>> find_type(services const* with, std::string event_type) {
-    auto found = co_await with->store->event_types();
+task<std::variant<known_type, response>> find_type(services const* with, std::string event_type, caller who) {
+    auto account_id = who.account_id.value_or("");
+    auto found = co_await with->store->event_types(std::move(account_id));
     if (!found)
         co_return failure_response(found.error());
     for (auto& type : catalogue_of(*with, std::move(*found)))
@@ -101,8 +103,9 @@ task<std::variant<known_type, response>> find_type(services const* with, std::st
     co_return not_found(no_such_type);
 }
 
-task<response> show_event_type(services const* with, request what, caller) {
-    auto found = co_await find_type(with, type_of(what));
+task<response> show_event_type(services const* with, request what, caller who) {
+    auto event_type = type_of(what);
+    auto found = co_await find_type(with, std::move(event_type), std::move(who));
     if (auto* no = std::get_if<response>(&found))
         co_return std::move(*no);
     co_return type_response(200, std::get<known_type>(found));
@@ -163,8 +166,8 @@ response type_refusal(failure const& f, std::string_view conflict) {
 }
 
 /// When this call began before, the type that is in the way may be the one it made then.
-task<response> made_before(services const* with, store::event_type_row wanted) {
-    auto found = co_await find_type(with, wanted.event_type);
+task<response> made_before(services const* with, store::event_type_row wanted, caller who) {
+    auto found = co_await find_type(with, wanted.event_type, std::move(who));
     if (auto* no = std::get_if<response>(&found))
         co_return std::move(*no);
     auto const& there = std::get<known_type>(found);
@@ -174,7 +177,7 @@ task<response> made_before(services const* with, store::event_type_row wanted) {
     co_return type_response(201, there);
 }
 
-task<response> create_event_type(services const* with, request what, caller) {
+task<response> create_event_type(services const* with, request what, caller who) {
     auto read = read_type(what.body, "", with->settings->intake);
     if (auto const* wrong = std::get_if<std::string>(&read))
         co_return validation_error(*wrong);
@@ -187,7 +190,7 @@ task<response> create_event_type(services const* with, request what, caller) {
     row.sample = input.sample.value_or("");
     auto const stored = co_await with->store->create_event_type(row);
     if (!stored && stored.error().kind == fault::conflict && what.repeats)
-        co_return co_await made_before(with, std::move(row));
+        co_return co_await made_before(with, std::move(row), std::move(who));
     if (!stored)
         co_return type_refusal(stored.error(), "event_type: exists already");
     with->catalogue->note_change(stored->event_type, true);

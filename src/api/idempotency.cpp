@@ -142,15 +142,13 @@ task<response> idempotent(services const* with, handler_function handler, reques
     store::idempotent_call call;
     call.scope = idempotency_scope(what, who);
     call.idempotency_key = *what.idempotency_key;
+    call.account_id = who.account_id.value_or("");
     call.request_hash = idempotency_hash(what, who);
     call.resource_id = what.resource_id;
-    std::string const scope = call.scope;
-    std::string const key = call.idempotency_key;
     std::string const owner = owner_of(who);
     std::string const request_id = what.request_id;
-    uuid const mine = what.resource_id;
 
-    auto const begun = co_await with->store->begin_idempotent(std::move(call));
+    auto const begun = co_await with->store->begin_idempotent(call);
     if (!begun)
         co_return not_begun(begun.error());
     if (auto const* first = std::get_if<store::idempotent_answer>(&*begun))
@@ -159,12 +157,12 @@ task<response> idempotent(services const* with, handler_function handler, reques
         co_return still_under_way();
 
     uuid const resource = std::get<uuid>(*begun);
-    what.repeats = resource != mine;
+    what.repeats = resource != call.resource_id;
     what.resource_id = resource;
     // When this throws, nobody knows what it left: the next call finishes it, with the same id, when its time is over.
     auto answer = co_await handler(with, std::move(what), std::move(who));
     if (!is_kept(answer)) {
-        auto const forgotten = co_await with->store->forget_idempotent(scope, key, mine);
+        auto const forgotten = co_await with->store->forget_idempotent(std::move(call));
         note_loss(forgotten, request_id);
         co_return answer;
     }
@@ -175,7 +173,7 @@ task<response> idempotent(services const* with, handler_function handler, reques
     signing::wipe(text);
     kept.key_id = with->seals->key_id();
     kept.resource_id = resource;
-    auto const finished = co_await with->store->finish_idempotent(scope, key, std::move(kept));
+    auto const finished = co_await with->store->finish_idempotent(std::move(call), std::move(kept));
     note_loss(finished, request_id);
     co_return answer;
 }

@@ -34,10 +34,11 @@ std::variant<std::string, response> read_event_type(std::string_view body) {
 }
 
 /// The payload that a test of this type sends.
-task<std::variant<std::string, response>> payload_for(services const* with, std::string event_type) {
+task<std::variant<std::string, response>> payload_for(services const* with, std::string event_type,
+                                                      std::string account_id) {
     if (auto const own = event::sample_of(event_type))
         co_return std::string(*own);
-    auto const known = co_await with->store->event_types();
+    auto const known = co_await with->store->event_types(std::move(account_id));
     if (!known)
         co_return failure_response(known.error());
     auto const found = std::ranges::find(*known, event_type, &store::event_type_row::event_type);
@@ -94,10 +95,10 @@ task<response> test_webhook(services const* with, request what, caller who) {
     if (auto* no = std::get_if<response>(&type))
         co_return std::move(*no);
     auto const& event_type = std::get<std::string>(type);
-    auto payload = co_await payload_for(with, event_type);
+    auto const [account, id] = std::get<owned_webhook>(std::move(named));
+    auto payload = co_await payload_for(with, event_type, account);
     if (auto* no = std::get_if<response>(&payload))
         co_return std::move(*no);
-    auto const [account, id] = std::get<owned_webhook>(std::move(named));
     auto const webhook = co_await with->store->show_secrets(account, id);
     if (!webhook)
         co_return failure_response(webhook.error(), no_such_webhook);

@@ -122,17 +122,21 @@ class real_api_store final : public api_store {
                             [scope = std::move(scope), page](session& on) { return find_keys(on, scope, page); });
     }
     task<result<api_key_row>> show_api_key(key_scope scope, api_key_id id) override {
-        return on_thread([scope = std::move(scope), id](session& on) { return read_key(on, scope, id); });
+        auto account_id = scope.value_or("");
+        return on_thread_of(std::move(account_id),
+                            [scope = std::move(scope), id](session& on) { return read_key(on, scope, id); });
     }
     task<result<api_key_row>> revoke_api_key(key_scope scope, api_key_id id) override {
-        return on_thread([scope = std::move(scope), id](session& on) { return revoke_key(on, scope, id); });
+        auto account_id = scope.value_or("");
+        return on_thread_of(std::move(account_id),
+                            [scope = std::move(scope), id](session& on) { return revoke_key(on, scope, id); });
     }
     task<result<void>> note_key_use(std::vector<std::pair<api_key_id, wall_time>> used) override {
         return on_thread([used = std::move(used)](session& on) { return note_key_uses(on, used); });
     }
 
-    task<result<std::vector<event_type_row>>> event_types() override {
-        return on_thread([](session& on) { return read_event_types(on); });
+    task<result<std::vector<event_type_row>>> event_types(std::string for_account) override {
+        return on_thread_of(std::move(for_account), [](session& on) { return read_event_types(on); });
     }
     task<result<event_type_row>> create_event_type(event_type_row type) override {
         return on_thread([type = std::move(type), repeated = false](session& on) mutable {
@@ -155,16 +159,20 @@ class real_api_store final : public api_store {
     }
 
     task<result<idempotent_begin>> begin_idempotent(idempotent_call call) override {
-        return on_thread([call = std::move(call)](session& on) { return take_call(on, call); });
+        auto account_id = call.account_id;
+        return on_thread_of(std::move(account_id),
+                            [call = std::move(call)](session& on) { return take_call(on, call); });
     }
-    task<result<void>> finish_idempotent(std::string scope, std::string idempotency_key,
-                                         idempotent_answer answer) override {
-        return on_thread([scope = std::move(scope), key = std::move(idempotency_key),
-                          answer = std::move(answer)](session& on) { return keep_answer(on, scope, key, answer); });
+    task<result<void>> finish_idempotent(idempotent_call call, idempotent_answer answer) override {
+        auto account_id = call.account_id;
+        return at_end_of_call(std::move(account_id), [call = std::move(call), answer = std::move(answer)](session& on) {
+            return keep_answer(on, call.scope, call.idempotency_key, answer);
+        });
     }
-    task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key, uuid holder) override {
-        return on_thread([scope = std::move(scope), key = std::move(idempotency_key), holder](session& on) {
-            return release_call(on, scope, key, holder);
+    task<result<void>> forget_idempotent(idempotent_call call) override {
+        auto account_id = call.account_id;
+        return at_end_of_call(std::move(account_id), [call = std::move(call)](session& on) {
+            return release_call(on, call.scope, call.idempotency_key, call.resource_id);
         });
     }
 
@@ -197,6 +205,13 @@ class real_api_store final : public api_store {
     task<std::invoke_result_t<Job&, session&>> on_thread_of(std::string account_id, Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
         return calls_.call(std::move(named), std::move(account_id));
+    }
+
+    /// The same for what ends a call that was let in: refused, it would leave the call under way for a minute.
+    template <class Job>
+    task<std::invoke_result_t<Job&, session&>> at_end_of_call(std::string account_id, Job job) {
+        std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
+        return calls_.call(std::move(named), std::move(account_id), admission::had);
     }
 
     worker calls_;

@@ -24,14 +24,14 @@ worker::~worker() {
         thread.join();
 }
 
-std::optional<failure> worker::push(owned_job job) {
+std::optional<failure> worker::push(owned_job job, admission is) {
     {
         std::lock_guard lock(mutex_);
         if (stopping_ || jobs_.size() >= jobs_max_)
             return failure{fault::overloaded, "too many calls wait for the database"};
         if (!job.account.empty()) {
             auto& own = accounts_[job.account];
-            if (own.in_all >= account_jobs_max_)
+            if (is == admission::asked && own.in_all >= account_jobs_max_)
                 return failure{fault::over_limit, "as many calls of this account as may be at once are under way: try "
                                                   "again in a moment"};
             ++own.in_all;

@@ -16,6 +16,9 @@
 
 namespace klen::webhooks::store {
 
+/// Whether a job may be refused because its account has enough of them: not when it ends something that was let in.
+enum class admission { asked, had };
+
 /// Threads that run jobs against the database, each with a session of its own. libpqxx blocks, so nothing of it may
 /// run on an io thread: a coroutine hands over a job and is resumed on its own executor.
 ///
@@ -35,11 +38,12 @@ class worker {
     /// Every job must be repeatable: one that met a connection which had died since its last use is run once more on a
     /// new one.
     template <class T>
-    task<result<T>> call(std::function<result<T>(session&)> job, std::string account = {}) {
+    task<result<T>> call(std::function<result<T>(session&)> job, std::string account = {},
+                         admission is = admission::asked) {
         one_shot<result<T>> answer;
         auto set = answer.set();
         auto finished = [set](result<T> got) { set(std::move(got)); };
-        post<T>(std::move(job), std::move(finished), std::move(account));
+        post<T>(std::move(job), std::move(finished), std::move(account), is);
         auto waiting = answer.wait();
         auto got = co_await std::move(waiting);
         co_return got;
@@ -47,10 +51,10 @@ class worker {
     /// `finished` is called on the worker's thread, or at once when too much waits. `account`: whose job it is; empty:
     /// nobody's.
     template <class T>
-    void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished,
-              std::string account = {}) {
+    void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished, std::string account = {},
+              admission is = admission::asked) {
         auto run = [job = std::move(job), finished](session& on) { finished(attempt<T>(job, on)); };
-        if (auto no = push({std::move(account), std::move(run)}))
+        if (auto no = push({std::move(account), std::move(run)}, is))
             finished(std::move(*no));
     }
 
@@ -85,7 +89,7 @@ class worker {
     };
 
     /// Why not; nothing: it was taken.
-    std::optional<failure> push(owned_job job);
+    std::optional<failure> push(owned_job job, admission is);
     void serve(session& on);
     std::deque<owned_job>::iterator next_job();
     void begin(std::string const& account);

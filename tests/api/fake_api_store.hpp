@@ -48,7 +48,8 @@ class fake_api_store : public store::api_store {
     task<result<api_key_row>> revoke_api_key(store::key_scope, api_key_id) override { return answer(api_key_row()); }
     task<result<void>> note_key_use(std::vector<std::pair<api_key_id, wall_time>>) override { return answer_nothing(); }
 
-    task<result<std::vector<store::event_type_row>>> event_types() override {
+    task<result<std::vector<store::event_type_row>>> event_types(std::string for_account) override {
+        note(std::move(for_account));
         return answer(std::vector<store::event_type_row>());
     }
     task<result<store::event_type_row>> create_event_type(store::event_type_row type) override {
@@ -61,21 +62,24 @@ class fake_api_store : public store::api_store {
     task<result<void>> delete_event_type(std::string) override { return answer_nothing(); }
 
     task<result<store::idempotent_begin>> begin_idempotent(store::idempotent_call call) override {
+        note(call.account_id);
         if (begun)
             return answer(*begun);
         return answer(store::idempotent_begin(call.resource_id));
     }
-    task<result<void>> finish_idempotent(std::string, std::string key, store::idempotent_answer) override {
+    task<result<void>> finish_idempotent(store::idempotent_call call, store::idempotent_answer) override {
+        note(call.account_id);
         {
             std::lock_guard lock(mutex);
-            finished.push_back(std::move(key));
+            finished.push_back(std::move(call.idempotency_key));
         }
         return answer_nothing();
     }
-    task<result<void>> forget_idempotent(std::string, std::string key, uuid) override {
+    task<result<void>> forget_idempotent(store::idempotent_call call) override {
+        note(call.account_id);
         {
             std::lock_guard lock(mutex);
-            forgotten.push_back(std::move(key));
+            forgotten.push_back(std::move(call.idempotency_key));
         }
         return answer_nothing();
     }
@@ -91,12 +95,17 @@ class fake_api_store : public store::api_store {
     std::optional<store::idempotent_begin> begun; ///< what a call with an Idempotency-Key finds
     std::vector<std::string> finished;            ///< keys of idempotent calls whose answers were kept
     std::vector<std::string> forgotten;           ///< … whose answers were not
+    std::vector<std::string> accounts;            ///< among whose calls those count that name no rows of an account
 
   private:
     // Out of line: with a sanitizer, g++ 12 takes the failure of a result<void> for uninitialised when it sees both.
     [[gnu::noinline]] static result<void> done() { return {}; }
     [[gnu::noinline]] static result<void> failed(failure why) { return why; }
 
+    void note(std::string account_id) {
+        std::lock_guard lock(mutex);
+        accounts.push_back(std::move(account_id));
+    }
     std::optional<failure> fault_now() {
         std::lock_guard lock(mutex);
         return fails;

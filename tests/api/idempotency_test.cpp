@@ -122,6 +122,19 @@ TEST_F(idempotent_calls, an_answer_is_kept_unless_a_repeat_may_do_better) {
     }
 }
 
+TEST_F(idempotent_calls, count_among_their_accounts_calls_from_begin_to_end) {
+    create();
+    EXPECT_THAT(store.accounts, ElementsAre("acct_1", "acct_1")); // begun, finished
+    store.accounts.clear();
+    with.store = &refusing;
+    refusing.why = failure{fault::overloaded, "x"};
+    create();
+    EXPECT_THAT(refusing.accounts, ElementsAre("acct_1", "acct_1")); // begun, forgotten
+    with.store = &store;
+    call(method::post, "/api/v1/event-types", R"({"event_type":"a.b"})", platform(), "key-2");
+    EXPECT_THAT(store.accounts, ElementsAre("", "")) << "the platform's are nobody's";
+}
+
 TEST_F(idempotent_calls, a_call_under_way_is_a_conflict_that_passes) {
     store.begun = store::call_under_way();
     auto const answer = create();

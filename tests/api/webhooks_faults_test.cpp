@@ -1,4 +1,4 @@
-// What the calls answer when the database is gone. Everything else is tested with a real one.
+// What the calls answer when the database is gone, and for whom they ask it. Everything else is tested with a real one.
 #include "api/service_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -6,6 +6,7 @@
 namespace klen::webhooks::api {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -52,6 +53,19 @@ TEST_F(management_faults, a_database_that_is_gone_is_told_as_such_by_every_call)
     }
     EXPECT_GT(tried, 20);
     EXPECT_TRUE(changed.empty());
+}
+
+TEST_F(management_faults, the_catalogue_is_read_among_the_calls_of_whoever_asks) {
+    auto const id = make_uuid_v7().text();
+    call(method::get, "/api/v1/event-types");
+    call(method::get, "/api/v1/event-types/invoice.paid");
+    call(method::post, "/api/v1/webhooks/" + id + "/test", R"({"event_type":"invoice.paid"})");
+    EXPECT_THAT(store.accounts, ElementsAre("acct_1", "acct_1", "acct_1"));
+    store.accounts.clear();
+    call(method::get, "/api/v1/event-types", "", platform());
+    call(method::post, "/api/v1/webhooks/" + id + "/test?account_id=acct_2", R"({"event_type":"invoice.paid"})",
+         platform());
+    EXPECT_THAT(store.accounts, ElementsAre("", "acct_2"));
 }
 
 TEST_F(management_faults, a_webhook_is_shown_without_health_where_nobody_keeps_it) {

@@ -75,6 +75,38 @@ TEST_F(api_store_test, changes_are_seen_however_long_the_calls_take) {
     EXPECT_TRUE(slow.get());
 }
 
+TEST_F(api_store_test, no_call_of_an_account_takes_all_connections) {
+    auto options = db.options();
+    options.statement_timeout = std::chrono::seconds(30);
+    auto const own = make_api_store(options, 2);
+    webhook_filter of_b;
+    of_b.account_id = "b";
+    idempotent_call call;
+    call.account_id = "a";
+    std::map<std::string, std::function<bool()>> const calls{
+        {"begin", [&] { return four_of<idempotent_begin>([&] { return own->begin_idempotent(call); }); }},
+        {"finish", [&] { return four_of<void>([&] { return own->finish_idempotent(call, {}); }); }},
+        {"forget", [&] { return four_of<void>([&] { return own->forget_idempotent(call); }); }},
+        {"event types", [&] { return four_of<std::vector<event_type_row>>([&] { return own->event_types("a"); }); }},
+        {"show key",
+         [&] { return four_of<api_key_row>([&] { return own->show_api_key("a", make_id<api_key_id>()); }); }},
+        {"revoke key",
+         [&] { return four_of<api_key_row>([&] { return own->revoke_api_key("a", make_id<api_key_id>()); }); }}};
+    for (auto const& [name, one] : calls) {
+        db.query("BEGIN; LOCK TABLE idempotent_calls, event_types, api_keys");
+        auto slow = std::async(std::launch::async, one);
+        EXPECT_TRUE(eventually([&] {
+            return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
+                             " (SELECT oid FROM pg_database WHERE datname = current_database())") > 0;
+        })) << name;
+        auto others = std::async(std::launch::async, [&] { return run(own->list_webhooks(of_b, {})); });
+        EXPECT_EQ(others.wait_for(std::chrono::seconds(5)), std::future_status::ready) << name;
+        db.query("ROLLBACK");
+        EXPECT_TRUE(others.get()) << name;
+        EXPECT_TRUE(slow.get()) << name;
+    }
+}
+
 TEST_F(api_store_test, ping_says_whether_the_database_answers) {
     EXPECT_TRUE(run(api->ping()));
     unix_proxy proxy(db.url());

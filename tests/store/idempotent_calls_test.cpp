@@ -27,11 +27,9 @@ class idempotent_store_calls : public api_store_fixture {
     }
     void finish(idempotent_call const& call, uuid resource, int status = 201, std::uint8_t body = 5) {
         idempotent_answer answer{status, {0, body, 255}, "k1", resource};
-        ASSERT_TRUE(run(api->finish_idempotent(call.scope, call.idempotency_key, std::move(answer))));
+        ASSERT_TRUE(run(api->finish_idempotent(call, std::move(answer))));
     }
-    void forget(idempotent_call const& call) {
-        ASSERT_TRUE(run(api->forget_idempotent(call.scope, call.idempotency_key, call.resource_id)));
-    }
+    void forget(idempotent_call const& call) { ASSERT_TRUE(run(api->forget_idempotent(call))); }
     void let_pass(std::string const& time) {
         db.query("UPDATE idempotent_calls SET begun_at = begun_at - interval '" + time + "'");
     }

@@ -12,7 +12,7 @@ namespace {
 struct worker_test : testing::Test {
     using answer = std::future<result<int>>;
 
-    answer post(worker& to, std::string account, bool waits = true) {
+    answer post(worker& to, std::string account, bool waits = true, admission is = admission::asked) {
         auto done = std::make_shared<std::promise<result<int>>>();
         auto out = done->get_future();
         auto job = [this, waits](session&) -> result<int> {
@@ -22,7 +22,7 @@ struct worker_test : testing::Test {
             return 1;
         };
         to.post<int>(
-            job, [done](result<int> got) { done->set_value(std::move(got)); }, std::move(account));
+            job, [done](result<int> got) { done->set_value(std::move(got)); }, std::move(account), is);
         return out;
     }
     void wait_until_begun(int n) {
@@ -67,6 +67,21 @@ TEST_F(worker_test, an_account_has_so_many_calls_under_way_at_most) {
         EXPECT_TRUE(one.get());
     for (int i = 0; i < 10; ++i)
         EXPECT_TRUE(post(to, "a", false).get()) << "what is done counts no more";
+}
+
+TEST_F(worker_test, what_ends_a_call_is_not_refused_but_takes_its_turn) {
+    worker to(nowhere, {.name = "test"}, 3, 32);
+    std::vector<answer> slow;
+    for (int i = 0; i < 4; ++i)
+        slow.push_back(post(to, "a"));
+    slow.push_back(post(to, "a", false, admission::had));
+    EXPECT_FALSE(is_answered(slow.back()));
+    EXPECT_TRUE(post(to, "b", false).get()) << "a connection is left";
+    EXPECT_EQ(post(to, "a").get().error().kind, fault::over_limit);
+    gate.set_value();
+    for (auto& one : slow)
+        EXPECT_TRUE(one.get());
+    EXPECT_TRUE(post(to, "a", false).get()) << "it counts no more, either";
 }
 
 TEST_F(worker_test, one_connection_serves_everybody_in_turn_and_the_end_leaves_nothing) {

@@ -67,6 +67,7 @@ using key_scope = std::optional<std::string>;
 struct idempotent_call {
     std::string scope; ///< whose call, method and path
     std::string idempotency_key;
+    std::string account_id; ///< among whose calls it counts; empty: nobody's
     std::array<std::uint8_t, 32> request_hash{};
     uuid
         resource_id; ///< proposed, and never used before: the first call's counts, and this one tells who took the call
@@ -83,7 +84,8 @@ struct call_under_way {};
 using idempotent_begin = std::variant<uuid, idempotent_answer, call_under_way>;
 
 /// What the API and the command line read and write. Tasks resume on the caller's executor. Every call with an
-/// `account_id` touches that account's rows only; another's id is `not_found`.
+/// `account_id` touches that account's rows only; another's id is `not_found`. It counts among that account's calls, of
+/// which there are so many at once at most (`over_limit`), and never on all connections.
 class api_store {
   public:
     virtual ~api_store() = default;
@@ -141,7 +143,8 @@ class api_store {
 
     // --- the catalogue ---
 
-    virtual task<result<std::vector<event_type_row>>> event_types() = 0;
+    /// `for_account`: among whose calls it counts; empty: nobody's.
+    virtual task<result<std::vector<event_type_row>>> event_types(std::string for_account = {}) = 0;
     /// `conflict`: the type exists.
     virtual task<result<event_type_row>> create_event_type(event_type_row type) = 0;
     /// Empty members stay. `conflict`: it is built in.
@@ -156,13 +159,12 @@ class api_store {
     /// Takes the call, or finds that it was taken; one that is under way is so for a minute at most, then whoever comes
     /// next carries it out. `conflict`: the key was used for another request.
     virtual task<result<idempotent_begin>> begin_idempotent(idempotent_call call) = 0;
-    virtual task<result<void>> finish_idempotent(std::string scope, std::string idempotency_key,
-                                                 idempotent_answer answer) = 0;
+    /// `call`: as it was begun.
+    virtual task<result<void>> finish_idempotent(idempotent_call call, idempotent_answer answer) = 0;
     /// The call's answer is not kept: a repeat may try again at once, under the same id, because some of it may have
     /// been done (a commit whose fate is unknown). Another request may take the key as well, under its own id.
-    /// `holder`: what the call that is given up proposed as `resource_id`; when another has taken the call over since,
-    /// nothing changes.
-    virtual task<result<void>> forget_idempotent(std::string scope, std::string idempotency_key, uuid holder) = 0;
+    /// `call`: as it was begun; when another has taken it over since, nothing changes.
+    virtual task<result<void>> forget_idempotent(idempotent_call call) = 0;
 
     // --- the daemon ---
 
