@@ -26,6 +26,8 @@ lane::lane(webhook_id id, limits how)
 bool lane::offer(leased_delivery& delivery) {
     if (!takes() || queue_.size() >= std::size_t{queue_max_} * 2)
         return false;
+    if (delivery.what.manual && circuit_.state() == circuit_state::half_open)
+        asked_ = true; // there may be more of them than the one that there is room for
     queue_.push_back(std::move(delivery));
     judge_room();
     return true;
@@ -79,8 +81,23 @@ policy::circuit_cause lane::ended(policy::begun_attempt const& which, policy::at
     return cause;
 }
 
-bool lane::half_open(steady_time now, bool at_once) {
-    bool const changed = at_once ? circuit_.half_open_now() : circuit_.half_open_if_due(now);
+bool lane::half_open(steady_time now) {
+    if (!circuit_.half_open_if_due(now))
+        return false;
+    last_used_ = now;
+    judge_queue_max();
+    return true;
+}
+
+void lane::ask() {
+    asked_ = true;
+    has_parked_ = true;
+}
+
+bool lane::judge_asked(steady_time now) {
+    if (claiming_ || !queue_.empty() || in_flight_ != 0)
+        return false;
+    bool const changed = asked_ && has_parked_ ? circuit_.half_open_now() : circuit_.open_again(now);
     if (changed) {
         last_used_ = now;
         judge_queue_max();
@@ -170,6 +187,7 @@ bool lane::wants_parked(std::uint32_t least) const {
 
 std::uint32_t lane::begin_parked_claim() {
     has_parked_ = false;
+    asked_ = false;
     claiming_ = true;
     reserved_ = room();
     judge_room();

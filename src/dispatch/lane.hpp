@@ -73,8 +73,15 @@ class lane {
     /// Where it is paced: when the next request may begin.
     steady_time next_start() const { return pacer_.next(); }
     policy::circuit const& circuit() const { return circuit_; }
-    /// Half opens an open circuit whose time has come, or that is not to wait for it. False: it stays as it is.
-    bool half_open(steady_time now, bool at_once = false);
+    /// Half opens an open circuit whose time has come. False: it stays as it is.
+    bool half_open(steady_time now);
+    /// An attempt was asked for by hand, and waits parked.
+    void ask();
+    /// Half opens an open circuit as long as what was asked for may wait, and opens it again when there is none left.
+    /// Only while nothing is under way. False: it stays as it is.
+    bool judge_asked(steady_time now);
+    /// The circuit is half open for what was asked for by hand; anything else would spend its attempt on it.
+    bool only_asked(steady_time now) const { return circuit_.only_asked(now); }
     /// Looks whether anything was answered since the last look.
     void judge_progress();
 
@@ -139,6 +146,7 @@ class lane {
     bool full_ = false;
     bool has_parked_ = false;
     bool claiming_ = false;
+    bool asked_ = false; ///< something that was asked for by hand may be parked, which no claim has looked for yet
     std::uint32_t reserved_ = 0;
 
     bool load_wanted_ = true;

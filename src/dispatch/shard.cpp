@@ -322,12 +322,18 @@ void shard::wake(lane_ptr const& l, steady_time now) {
 
 void shard::attempt_asked(webhook_id id) {
     auto const l = lane_of(id);
-    l->note_parked();
-    if (l->half_open(hub_->now(), true)) {
-        l->waiting_for_time = false;
-        show_circuit(*l);
-    }
+    l->ask();
     touched(l);
+}
+
+/// An open circuit does not wait for its time while what was asked for by hand does.
+void shard::judge_asked(lane_ptr const& l) {
+    if (!l->judge_asked(hub_->now()))
+        return;
+    l->waiting_for_time = false;
+    if (l->circuit().state() == circuit_state::open)
+        hold_until(l, l->circuit().open_until());
+    show_circuit(*l);
 }
 
 /// Hands back what a lane had better not hold any more.
@@ -352,6 +358,8 @@ shard::lane_ptr shard::lane_of(webhook_id id) {
 void shard::touched(lane_ptr const& l) {
     if (draining_)
         return;
+    if (l->circuit().state() != circuit_state::closed)
+        judge_asked(l);
     if (l->wants_load()) {
         l->begin_load();
         hub_->loads.push(l->id());
@@ -382,8 +390,10 @@ void shard::deliver(std::vector<leased_delivery> deliveries) {
 }
 
 void shard::offer(lane& l, leased_delivery delivery) {
-    l.used(hub_->now());
-    if (l.offer(delivery))
+    auto const now = hub_->now();
+    l.used(now);
+    bool const not_its_turn = l.only_asked(now) && !delivery.what.manual;
+    if (!not_its_turn && l.offer(delivery))
         return;
     if (l.state() == lane_state::loading || l.state() == lane_state::ready || l.state() == lane_state::deleted)
         l.note_parked();

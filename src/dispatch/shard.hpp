@@ -98,6 +98,7 @@ class shard : public std::enable_shared_from_this<shard> {
     task<void> keep_time();
     void wake(lane_ptr const& l, steady_time now);
     void wake_all_due(steady_time now);
+    void judge_asked(lane_ptr const& l);
     void show_circuit(lane const& l);
     void forget_circuit(lane const& l);
     void publish_soon();

@@ -79,7 +79,7 @@ circuit_cause circuit::ended(begun_attempt const& which, attempt_result const& r
 }
 
 circuit_cause circuit::failed(begun_attempt const& which, nanoseconds asked, steady_time now, double chance) {
-    if (state_ == circuit_state::half_open && now < open_until_) {
+    if (only_asked(now)) {
         open(std::max(open_until_, now + asked));
         return circuit_cause::probe_failed;
     }
@@ -140,6 +140,13 @@ bool circuit::half_open_now() {
     state_ = circuit_state::half_open;
     ++era_;
     limit_ = 1;
+    return true;
+}
+
+bool circuit::open_again(steady_time now) {
+    if (!only_asked(now))
+        return false;
+    open(open_until_);
     return true;
 }
 

@@ -20,14 +20,15 @@ constexpr statement lock_due{"lock_due",
                              " WHERE lease_owner IS NULL AND NOT parked AND next_attempt_at <= statement_timestamp()"
                              " ORDER BY next_attempt_at LIMIT $1::integer FOR UPDATE SKIP LOCKED"};
 
-// A disabled webhook's deliveries wait; a deleted one's are fetched, to be cancelled.
+// A disabled webhook's deliveries wait; a deleted one's are fetched, to be cancelled. What was asked for by hand comes
+// first: it does not stand behind a backlog, and takes nobody else's turn when there is room for one only.
 constexpr statement lock_parked{
     "lock_parked", "SELECT d.delivery_id, d.webhook_id FROM unnest($1::uuid[], $2::integer[]) AS r (webhook_id, room)"
                    " CROSS JOIN LATERAL (SELECT FROM webhooks"
                    "  WHERE webhook_id = r.webhook_id AND (enabled OR deleted_at IS NOT NULL) OFFSET 0) w"
                    " CROSS JOIN LATERAL (SELECT delivery_id, webhook_id FROM deliveries"
                    "  WHERE webhook_id = r.webhook_id AND lease_owner IS NULL AND parked"
-                   "  ORDER BY next_attempt_at LIMIT r.room FOR UPDATE SKIP LOCKED) d"};
+                   "  ORDER BY manual DESC, next_attempt_at LIMIT r.room FOR UPDATE SKIP LOCKED) d"};
 
 // $1 owner, $2 rows that are locked, $3 webhooks without room. `me` is locked until the commit, so that nobody gives
 // this instance up between its lease and the commit: without it nothing is leased and nothing is returned.

@@ -20,8 +20,8 @@ using std::chrono::steady_clock;
 // database's: an attempt began so many microseconds ago, the next is due in so many.
 //
 // `again`: a manual attempt that failed hands over to the schedule, which it interrupted, at the time that was set
-// before; it does not count as one of the schedule's. One that was not made (`counts` is false) leaves everything as it
-// is.
+// before, though it be past: so it keeps its place among what waits. It does not count as one of the schedule's. One
+// that was not made (`counts` is false) leaves everything as it is.
 //
 // `health` passes on only webhooks of which something may change, so a success touches no webhook.
 // Health: a webhook is failing since its first failed attempt after a success. A batch may hold both; then the success
@@ -54,7 +54,7 @@ constexpr statement write_outcomes{
     " UPDATE deliveries d SET lease_owner = NULL, parked = false,"
     "  (attempts_made, schedule_base, next_attempt_at, manual, resume_at) = ("
     "   SELECT d.attempts_made + i.counts::integer, d.schedule_base + (i.counts AND d.manual)::integer,"
-    "    CASE WHEN i.counts AND d.resume_at IS NOT NULL THEN greatest(d.resume_at, clock_timestamp())"
+    "    CASE WHEN i.counts AND d.resume_at IS NOT NULL THEN d.resume_at"
     "     ELSE clock_timestamp() + i.wait_us * interval '1 microsecond' END,"
     "    d.manual AND NOT i.counts, CASE WHEN NOT i.counts THEN d.resume_at END"
     "   FROM (SELECT ($20::boolean[])[at.place] AS counts, ($16::bigint[])[at.place] AS wait_us"

@@ -34,13 +34,13 @@ constexpr statement cancel_unleased{
     " SELECT delivery_id, attempts_made + 1, event_id, webhook_id, account_id, event_type, 'cancelled', $3::text,"
     "  'cancelled by request', clock_timestamp(), 0, 0 FROM gone RETURNING delivery_id"};
 
-// One that waits for its schedule; what is due, parked or asked for already goes out without more ado.
+// One that waits, for its time or for room. Its schedule keeps its place: one that is due already, too, or its turn
+// would be spent on what was asked for beside it.
 constexpr statement interrupt_schedule{
     "interrupt_schedule",
     "UPDATE deliveries SET manual = true, resume_at = next_attempt_at, next_attempt_at = clock_timestamp(),"
     "  parked = true"
-    " WHERE delivery_id = $2::uuid AND account_id = $1::text AND lease_owner IS NULL AND NOT parked AND NOT manual"
-    "  AND next_attempt_at > clock_timestamp()"};
+    " WHERE delivery_id = $2::uuid AND account_id = $1::text AND lease_owner IS NULL AND NOT manual"};
 
 // Whoever writes it carries the call out, and whoever meets it (having waited for a commit that may be under way still)
 // does not.

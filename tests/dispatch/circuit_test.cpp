@@ -30,6 +30,13 @@ class circuit_test : public ::testing::Test {
         EXPECT_TRUE(run_until_state(id, circuit_state::open));
         return id;
     }
+    /// As the API's call does.
+    void ask(webhook_id hook, std::vector<delivery_id> const& which) {
+        for (auto const& id : which) {
+            ASSERT_TRUE(c.database.resend(node->dispatcher.get(), id));
+            node->dispatcher->attempt_asked(hook);
+        }
+    }
     int attempts() const {
         int out = 0;
         for (auto const& [id, d] : c.database.deliveries)
@@ -177,6 +184,59 @@ TEST_F(circuit_test, resends_by_hand_that_fail_put_off_nothing_that_waits) {
         EXPECT_EQ(state(hook), circuit_state::open);
         EXPECT_EQ(node->dispatcher->circuit_of(hook).open_until, due);
     }
+}
+
+TEST_F(circuit_test, resend_by_hand_is_the_probe_and_nothing_that_waits_is_touched) {
+    auto const hook = broken("a.example", 20);
+    auto const parked = c.database.publish_many(node->dispatcher.get(), hook, 20); // a backlog
+    c.world.run_for(milliseconds(200));
+    ASSERT_EQ(c.database.parked(), 20U);
+    auto const due = node->dispatcher->circuit_of(hook).open_until;
+    std::vector<delivery_id> tried;
+    for (auto const& [id, d] : c.database.deliveries)
+        if (d.attempts_made == 1)
+            tried.push_back(id);
+    ASSERT_EQ(tried.size(), 20U);
+    std::vector<delivery_id> const asked{tried[3], tried[4], tried[5], parked[7]};
+    auto const before = c.database.deliveries;
+
+    ask(hook, {asked[0]}); // one
+    c.world.run_for(milliseconds(100));
+    EXPECT_EQ(c.outside.of(asked[0].text()).size(), 2U);
+    ask(hook, {asked[1], asked[2], asked[3]}); // and several at once
+    c.world.run_for(milliseconds(200));
+    for (auto const& [id, was] : before) {
+        auto const& d = c.database.deliveries.at(id);
+        bool const by_hand = std::ranges::count(asked, id) != 0;
+        EXPECT_EQ(d.attempts_made, was.attempts_made + (by_hand ? 1 : 0));
+        EXPECT_EQ(d.next_attempt, was.next_attempt) << "the schedule is as it was";
+        EXPECT_EQ(d.attempts_made - d.schedule_base, was.attempts_made) << "and nothing of it is used up";
+        EXPECT_EQ(d.parked, was.parked);
+        EXPECT_FALSE(d.manual);
+    }
+    EXPECT_EQ(state(hook), circuit_state::open);
+    EXPECT_EQ(node->dispatcher->circuit_of(hook).open_until, due);
+    EXPECT_EQ(node->dispatcher->stats().in_memory, 0U);
+
+    answer_with("a.example", 200);
+    ASSERT_TRUE(c.run_until_done(minutes(40)));
+}
+
+TEST_F(circuit_test, resend_that_others_carry_out_or_did_costs_nothing_that_waits_an_attempt) {
+    auto const hook = broken("a.example", 40);
+    c.world.run_for(milliseconds(200));
+    auto const due = node->dispatcher->circuit_of(hook).open_until;
+    auto const made = attempts();
+    for (int i = 0; i < 3; ++i) { // a call that came again, or whose delivery another daemon has fetched
+        node->dispatcher->attempt_asked(hook);
+        c.world.run_for(milliseconds(100));
+        EXPECT_EQ(attempts(), made);
+        EXPECT_EQ(state(hook), circuit_state::open);
+        EXPECT_EQ(node->dispatcher->circuit_of(hook).open_until, due);
+    }
+    EXPECT_EQ(c.database.leased(), 0U);
+    c.world.run_until(due + milliseconds(100));
+    EXPECT_EQ(attempts(), made + 1) << "the probe comes at its time";
 }
 
 TEST_F(circuit_test, retry_after_pauses_the_webhook_and_not_only_its_delivery) {

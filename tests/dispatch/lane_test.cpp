@@ -20,11 +20,12 @@ std::shared_ptr<delivery_profile> profile(std::uint32_t concurrency, bool allowe
 
 class lane_test : public ::testing::Test {
   protected:
-    bool offer(lane& l, bool deleted = false) {
+    bool offer(lane& l, bool deleted = false, bool manual = false) {
         store::claimed_delivery what;
         what.id = make_id<delivery_id>();
         what.event = std::make_shared<accepted_event>();
         what.webhook_deleted = deleted;
+        what.manual = manual;
         leased_delivery d{std::move(what), lease(under, memory->take(1))};
         return l.offer(d);
     }
@@ -239,6 +240,53 @@ TEST_F(lane_test, probe_waits_for_what_was_under_way_before) {
     l.ended({before}, {}, {}, 0);
     EXPECT_EQ(l.circuit().state(), policy::circuit_state::half_open);
     EXPECT_TRUE(l.wants_parked(1));
+}
+
+TEST_F(lane_test, open_circuit_makes_way_for_what_was_asked_for_until_none_is_left) {
+    policy::circuit_policy how;
+    how.failures = 1;
+    how.wait = std::chrono::seconds(5);
+    how.ramp_end = 32;
+    auto l = ready_lane(10, 32, how);
+    auto const state = [&] { return l.circuit().state(); };
+    policy::attempt_result failed;
+    failed.error = policy::error_class::timeout;
+    fail(l, 1);
+    l.note_parked();
+    EXPECT_FALSE(l.judge_asked({})) << "nobody asked";
+
+    l.ask();
+    ASSERT_TRUE(l.judge_asked({}));
+    EXPECT_TRUE(l.only_asked({}));
+    EXPECT_FALSE(l.only_asked(l.circuit().open_until()));
+    EXPECT_FALSE(l.judge_asked({})) << "no claim has looked for it yet";
+    EXPECT_EQ(l.begin_parked_claim(), 1U);
+    EXPECT_FALSE(l.judge_asked({})) << "it may be on its way";
+    EXPECT_TRUE(offer(l, false, true));
+    l.end_parked_claim(false);
+    EXPECT_FALSE(l.judge_asked({}));
+    auto const era = l.began({});
+    take(l, 1);
+    EXPECT_FALSE(l.judge_asked({}));
+    l.ended({era, true}, failed, {}, 0);
+    EXPECT_EQ(state(), policy::circuit_state::open);
+
+    ASSERT_TRUE(l.judge_asked({})) << "there may be another one";
+    EXPECT_EQ(l.begin_parked_claim(), 1U);
+    l.end_parked_claim(false);
+    ASSERT_TRUE(l.judge_asked({})) << "none came";
+    EXPECT_EQ(state(), policy::circuit_state::open);
+    EXPECT_FALSE(l.judge_asked({}));
+    EXPECT_FALSE(l.wants_parked(1));
+
+    l.ask();
+    ASSERT_TRUE(l.judge_asked({}));
+    l.begin_parked_claim();
+    l.ask(); // later than what the claim may see
+    l.end_parked_claim(true);
+    EXPECT_FALSE(l.judge_asked({}));
+    EXPECT_TRUE(l.only_asked({}));
+    EXPECT_TRUE(l.wants_parked(1)) << "so it looks once more";
 }
 
 TEST_F(lane_test, limited_rate_holds_two_seconds_requests) {

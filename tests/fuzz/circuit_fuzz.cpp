@@ -239,6 +239,13 @@ void check_circuit(byte_source& in) {
                 require(c.half_open_now() == was_open);
                 if (was_open)
                     m.half_open();
+            } else if (in.below(4) == 0) {
+                bool const early = m.state == circuit_state::half_open && now < m.open_until;
+                require(c.only_asked(now) == early && c.open_again(now) == early);
+                if (early) {
+                    m.state = circuit_state::open;
+                    m.limit = 0;
+                }
             }
             break;
         case 3:

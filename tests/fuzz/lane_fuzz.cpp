@@ -82,12 +82,29 @@ class world {
         case 13:
             return shed();
         case 14:
-            if (lane_.half_open(now_, in_.below(2) == 0))
+            if (lane_.half_open(now_))
                 require(lane_.circuit().state() == circuit_state::half_open);
+            if (in_.below(2) == 0)
+                ask();
             return;
         default:
             return rare();
         }
+    }
+
+    void ask() {
+        if (in_.below(2) == 0) {
+            lane_.ask();
+            parked_ = true;
+        }
+        auto const before = lane_.circuit().state();
+        bool const idle = queue_.empty() && in_flight_.empty() && !claiming_;
+        if (!lane_.judge_asked(now_)) {
+            require(lane_.circuit().state() == before);
+            return;
+        }
+        require(idle && before != circuit_state::closed && lane_.circuit().state() != before);
+        require(lane_.circuit().state() == circuit_state::open || (parked_ && lane_.room() == 1));
     }
 
     void offer() {
@@ -96,6 +113,7 @@ class world {
         if (in_.below(8) != 0)
             what.event = event_;
         what.webhook_deleted = in_.below(16) == 0;
+        what.manual = in_.below(8) == 0;
         auto const id = what.id;
         leased_delivery d{std::move(what), lease(term_, memory_->take(1))};
         bool const closed_to_all = lane_.state() == lane_state::disabled || lane_.state() == lane_state::unusable;

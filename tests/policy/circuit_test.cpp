@@ -299,6 +299,25 @@ TEST_F(circuit_test, probe_by_hand_that_fails_leaves_the_next_one_and_its_pauses
     EXPECT_EQ(c.open_until(), now + 8s) << "the first of the schedule's own probes that failed";
 }
 
+TEST_F(circuit_test, probe_by_hand_that_nobody_makes_leaves_it_as_it_was) {
+    EXPECT_FALSE(c.open_again(now)) << "it is closed";
+    open();
+    EXPECT_FALSE(c.only_asked(now) || c.open_again(now)) << "it is open";
+    auto const due = c.open_until();
+    ASSERT_TRUE(c.half_open_now());
+    EXPECT_TRUE(c.only_asked(now));
+    auto const before = c.era();
+    ASSERT_TRUE(c.open_again(now));
+    EXPECT_EQ(c.state(), circuit_state::open);
+    EXPECT_EQ(c.limit(), 0U);
+    EXPECT_EQ(c.open_until(), due);
+    EXPECT_NE(c.era(), before);
+    half_open();
+    EXPECT_FALSE(c.only_asked(now) || c.open_again(now)) << "its time has come";
+    fail();
+    EXPECT_EQ(c.open_until(), now + 8s) << "the first of the schedule's own probes that failed";
+}
+
 TEST_F(circuit_test, probe_by_hand_that_succeeds_closes_it) {
     open();
     ASSERT_TRUE(c.half_open_now());

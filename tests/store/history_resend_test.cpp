@@ -79,8 +79,10 @@ TEST_F(history_resend_test, a_schedule_that_fell_due_meanwhile_goes_on_at_once) 
     resend(waiting()).value();
     auto const got = fetch();
     sql("UPDATE deliveries SET resume_at = clock_timestamp() - interval '1 hour'");
+    auto const due = row("resume_at");
     record(got.at(0), decision::retry, error_class::timeout);
-    EXPECT_EQ(row("clock_timestamp() - next_attempt_at BETWEEN interval '0' AND interval '10 seconds'"), "t");
+    EXPECT_EQ(row("next_attempt_at"), due) << "before what fell due since";
+    EXPECT_EQ(run(queue->claim_due({me, 10, {}})).value().deliveries.size(), 1U);
 }
 
 TEST_F(history_resend_test, an_extra_attempt_that_succeeds_ends_the_delivery) {
@@ -103,14 +105,47 @@ TEST_F(history_resend_test, our_own_failure_leaves_the_extra_attempt_to_be_made)
     EXPECT_EQ(row("resume_at"), before);
 }
 
-TEST_F(history_resend_test, one_that_goes_out_now_anyway_is_left_alone) {
-    auto const id = waiting();
-    sql("UPDATE deliveries SET next_attempt_at = clock_timestamp() - interval '1 minute'");
-    EXPECT_EQ(resend(id).value().status, delivery_status::pending);
-    EXPECT_EQ(row("NOT manual AND resume_at IS NULL"), "t");
-    sql("UPDATE deliveries SET parked = true");
-    EXPECT_TRUE(resend(id));
-    EXPECT_EQ(row("NOT manual AND parked"), "t");
+TEST_F(history_resend_test, one_that_is_due_or_parked_keeps_its_turn_and_its_place) {
+    for (auto const* parked : {"false", "true"}) {
+        auto const id = waiting();
+        sql(std::string("UPDATE deliveries SET next_attempt_at = clock_timestamp() - interval '1 minute', parked = ") +
+            parked);
+        auto const due = row("next_attempt_at");
+        EXPECT_EQ(resend(id).value().status, delivery_status::pending);
+        auto const got = fetch();
+        ASSERT_EQ(got.size(), 1U);
+        EXPECT_TRUE(got[0].manual && got[0].schedule_goes_on);
+        record(got[0], decision::retry, error_class::timeout);
+        EXPECT_EQ(row("next_attempt_at"), due);
+        EXPECT_EQ(row("attempts_made || ' ' || schedule_base"), "2 1");
+        auto const next = run(queue->claim_due({me, 10, {}})).value().deliveries.at(0);
+        EXPECT_EQ(next.scheduled_attempt(), 2);
+        record(next, decision::delivered);
+    }
+}
+
+TEST_F(history_resend_test, what_was_asked_for_is_fetched_before_what_waits) {
+    std::vector<delivery_id> parked;
+    for (int i = 0; i < 6; ++i)
+        parked.push_back(waiting());
+    sql("UPDATE deliveries SET parked = true, next_attempt_at = clock_timestamp() - interval '1 hour'");
+    auto const scheduled = waiting();
+    auto const finished = failed();
+    auto const others = "SELECT string_agg(next_attempt_at::text || manual || attempts_made, ',' ORDER BY delivery_id)"
+                        " FROM deliveries WHERE parked AND NOT manual";
+    for (auto const& id : {scheduled, finished, parked[3]}) {
+        ASSERT_TRUE(resend(id));
+        auto const before = db.value(others);
+        auto const got = fetch(1);
+        ASSERT_EQ(got.size(), 1U);
+        EXPECT_EQ(got[0].id, id);
+        record(got[0], got[0].schedule_goes_on ? decision::retry : decision::failed, error_class::timeout);
+        EXPECT_EQ(db.value(others), before) << "nothing that waits was touched";
+    }
+    ASSERT_TRUE(resend(parked[4]));
+    auto const got = fetch();
+    ASSERT_EQ(got.size(), 5U) << "the one that was tried is due again";
+    EXPECT_EQ(std::ranges::count_if(got, [](auto const& one) { return one.manual; }), 1);
 }
 
 TEST_F(history_resend_test, what_cannot_be_sent_is_refused) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -115,8 +116,8 @@ bool model_database::resend(store::lane_gate* gate, delivery_id id) {
     auto& d = deliveries.at(id);
     if (d.owner != 0 || !webhooks.at(d.webhook).enabled)
         return false;
-    if (!d.finished && (d.parked || d.manual || d.next_attempt <= now_()))
-        return true; // goes out without more ado
+    if (!d.finished && d.manual)
+        return true; // asked for already
     if (d.finished)
         requeue(d);
     else
@@ -245,19 +246,18 @@ std::optional<store::due_result> model_database::claim_due(store::due_request co
 store::parked_result model_database::claim_parked(instance_id owner, std::vector<store::lane_room> const& rooms) {
     store::parked_result out;
     for (auto const& r : rooms) {
-        auto left = instances.contains(owner.value) && fetches_parked(webhooks.at(r.webhook)) ? r.room : 0;
-        bool more = false;
-        for (auto const& [id, d] : open_) {
-            if (d->webhook != r.webhook || !d->parked || d->finished)
-                continue;
-            if (left == 0) {
-                more = true;
-                break;
-            }
-            --left;
-            out.deliveries.push_back(claim(*d, owner));
-        }
-        if (!more)
+        std::vector<model_delivery*> waiting;
+        for (auto const& [id, d] : open_)
+            if (d->webhook == r.webhook && d->parked && !d->finished)
+                waiting.push_back(d);
+        auto const room = instances.contains(owner.value) && fetches_parked(webhooks.at(r.webhook)) ? r.room : 0;
+        auto const taken = waiting.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(room, waiting.size()));
+        auto const in_order = [](model_delivery const* a, model_delivery const* b) {
+            return std::tuple(!a->manual, a->next_attempt, a->id) < std::tuple(!b->manual, b->next_attempt, b->id);
+        };
+        std::partial_sort(waiting.begin(), taken, waiting.end(), in_order);
+        std::for_each(waiting.begin(), taken, [&](auto* d) { out.deliveries.push_back(claim(*d, owner)); });
+        if (taken == waiting.end())
             out.exhausted.push_back(r.webhook);
     }
     return out;
@@ -307,7 +307,7 @@ store::record_result model_database::record(instance_id owner, std::vector<store
         d.schedule_base += d.manual ? 1 : 0;
         d.manual = false;
         auto const wait_left = std::max<steady_time::duration>(r.ended + r.verdict.wait - sent, milliseconds(0));
-        d.next_attempt = std::max(d.resume_at.value_or(now_() + wait_left), now_());
+        d.next_attempt = d.resume_at.value_or(now_() + wait_left);
         d.resume_at.reset();
         if (d.finished)
             open_.erase(d.id);

@@ -92,7 +92,7 @@ class dispatcher : public store::lane_gate {
     virtual void webhook_changed(webhook_id id) = 0;
 
     /// An attempt was asked for by hand and waits, parked, for its lane. A lane whose circuit is open does not wait for
-    /// its time then: it makes its probe now. Thread-safe.
+    /// its time then: what was asked for is its probe, now, and nothing else is. Thread-safe.
     virtual void attempt_asked(webhook_id id) = 0;
 
     /// Closed, too, where nothing is known. Thread-safe.

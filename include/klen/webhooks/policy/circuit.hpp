@@ -81,6 +81,10 @@ class circuit {
     bool half_open_if_due(steady_time now);
     /// Somebody asks for an attempt: an open one does not wait for its time. False: it was not open.
     bool half_open_now();
+    /// Half open before its time: open to what was asked for, and to nothing else.
+    bool only_asked(steady_time now) const { return state_ == circuit_state::half_open && now < open_until_; }
+    /// Nothing that was asked for is left: it waits for its time after all. False: it was not half open before it.
+    bool open_again(steady_time now);
     /// Another endpoint, or one that is new: nothing is known of it.
     void reset();
 
