@@ -13,6 +13,12 @@ namespace {
 constexpr std::size_t health_batch_webhooks = 1000;
 /// Webhooks whose health is remembered while it cannot be written; some 400 bytes each.
 constexpr std::size_t health_webhooks_max = 100'000;
+/// Deliveries that one step of a job looks at: its transaction takes milliseconds, and holds up no outcome.
+constexpr std::uint32_t job_step_max = 500;
+/// Jobs whose steps failed that are remembered; some 100 bytes each.
+constexpr std::size_t troubled_jobs_max = 1000;
+/// A job that fails with the smallest of steps rests so many times longer in the end.
+constexpr int job_rest_growth = 60;
 
 } // namespace
 
@@ -27,7 +33,8 @@ background::background(executor ex, background_parts parts, background_times tim
       operational_{"publish operational events", times.operational, &background::publish_operational,
                    asio::steady_timer(ex)},
       unwritten_health_(make_uuid_v7(), health_webhooks_max),
-      outbox_(*parts.history, *parts.events, std::move(operational_account)), group_(ex, "background") {}
+      outbox_(*parts.history, *parts.events, std::move(operational_account)),
+      turns_({job_step_max, troubled_jobs_max, times.jobs, times.jobs * job_rest_growth}), group_(ex, "background") {}
 
 task<result<void>> background::first_round() {
     auto const maintained = co_await maintain();
@@ -150,33 +157,47 @@ task<result<void>> background::maintain() {
 }
 
 /// Step by step until there is none left, of whichever daemon's job. What a step put into the queue is told at once:
-/// deliveries begin while the job goes on.
+/// deliveries begin while the job goes on. A job whose step failed rests, and the others go on.
 task<result<void>> background::work_at_jobs() {
     while (!group_.cancelled()) {
-        auto const done = co_await parts_.history->step_job(job_step_.now());
+        auto plan = turns_.plan(std::chrono::steady_clock::now());
+        auto const done = co_await parts_.history->step_job(std::move(plan));
         bool const worked = done.has_value() && done->has_value();
         job_under_way_.store(worked && (*done)->job.state == "running", std::memory_order_relaxed);
-        if (done.has_error()) {
-            job_step_.failed();
+        if (done.has_error())
             co_return done.error();
-        }
-        job_step_.succeeded();
         if (!worked)
             break;
+        auto const& [job, parked, failed] = **done;
+        if (failed) {
+            step_failed(job, *failed);
+            continue;
+        }
         job_steps_.fetch_add(1, std::memory_order_relaxed);
-        auto const& [job, parked] = **done;
+        turns_.succeeded(job.id);
         if (parked)
             parts_.dispatcher->note_parked({job.webhook});
-        if (job.state != "running")
+        if (job.state != "running") {
+            turns_.ended(job.id);
             log::info("job ended", {{"job_id", job.id},
                                     {"webhook_id", job.webhook},
                                     {"kind", store::to_string(job.kind)},
                                     {"state", job.state},
                                     {"examined", job.examined},
                                     {"changed", job.changed}});
+        }
     }
     job_under_way_.store(false, std::memory_order_relaxed);
     co_return result<void>{};
+}
+
+void background::step_failed(store::webhook_job const& job, failure const& why) {
+    turns_.failed(job.id, std::chrono::steady_clock::now());
+    if (auto const say = failed_steps_.allow(); say.write)
+        log::warn("a step of a job failed; it is taken again, smaller", {{"job_id", job.id},
+                                                                         {"webhook_id", job.webhook},
+                                                                         {"error.message", why.message},
+                                                                         {"held_back", say.held_back}});
 }
 
 void background::gather_health() {

@@ -1,11 +1,12 @@
 #pragma once
 
 #include "app/health_backlog.hpp"
+#include "app/job_turns.hpp"
 #include "app/operational_events.hpp"
-#include "app/step_size.hpp"
 #include "klen/webhooks/api/handlers.hpp"
 #include "klen/webhooks/base/async.hpp"
 #include "klen/webhooks/base/config.hpp"
+#include "klen/webhooks/base/log.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
 #include "klen/webhooks/intake/intake.hpp"
 #include "klen/webhooks/store/api_store.hpp"
@@ -93,6 +94,7 @@ class background {
     task<result<void>> write_health();
     task<result<void>> write_key_use();
     task<result<void>> publish_operational();
+    void step_failed(store::webhook_job const& job, failure const& why);
     void gather_health();
 
     executor ex_;
@@ -104,8 +106,8 @@ class background {
     health_backlog unwritten_health_;
     std::map<api_key_id, wall_time> unwritten_uses_;
     operational_events outbox_;
-    /// Deliveries that one step of a job looks at: its transaction takes milliseconds, and holds up no outcome.
-    step_size job_step_{500};
+    job_turns turns_;
+    log::throttle failed_steps_{std::chrono::seconds(30)};
     std::atomic<std::uint64_t> job_steps_{0};
     std::atomic<bool> job_under_way_{false};
     task_group group_;

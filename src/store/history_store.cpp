@@ -55,9 +55,8 @@ class real_history_store final : public history_store {
     }
     task<result<delivery_details>> show_delivery(std::string account_id, delivery_id id,
                                                  attempts_filter which) override {
-        return call<delivery_details>(account_id, [account_id, id, which](session& on) {
-            return read_details(on, account_id, id, which);
-        });
+        return call<delivery_details>(
+            account_id, [account_id, id, which](session& on) { return read_details(on, account_id, id, which); });
     }
     task<result<slice_of<event_row>>> list_events(std::string account_id, event_filter filter) override {
         return call<slice_of<event_row>>(account_id, [account_id, filter = std::move(filter)](session& on) {
@@ -66,9 +65,8 @@ class real_history_store final : public history_store {
     }
     task<result<event_details>> show_event(std::string account_id, event_id id,
                                            event_deliveries_filter which) override {
-        return call<event_details>(account_id, [account_id, id, which](session& on) {
-            return read_event(on, account_id, id, which);
-        });
+        return call<event_details>(
+            account_id, [account_id, id, which](session& on) { return read_event(on, account_id, id, which); });
     }
     task<result<slice_of<delivery_row>>> event_deliveries(std::string account_id, event_id id,
                                                           delivery_filter filter) override {
@@ -107,9 +105,8 @@ class real_history_store final : public history_store {
             return read_jobs(on, account_id, webhook, limit);
         });
     }
-    task<result<std::optional<job_step>>> step_job(std::uint32_t deliveries_max) override {
-        return call<std::optional<job_step>>(
-            [deliveries_max](session& on) { return take_job_step(on, deliveries_max); });
+    task<result<std::optional<job_step>>> step_job(job_plan how) override {
+        return call<std::optional<job_step>>([how = std::move(how)](session& on) { return take_job_step(on, how); });
     }
 
     task<result<webhook_health>> health(std::string account_id, webhook_id webhook) override {

@@ -36,7 +36,8 @@ constexpr statement find_receiver{"find_receiver",
 constexpr statement lock_next_job{
     "lock_next_job",
     "SELECT " KLEN_JOB_COLUMNS ", stage, coalesce(position, '00000000-0000-0000-0000-000000000000') FROM webhook_jobs"
-    " WHERE state = 'running' AND (stage <> 9 OR updated_at < clock_timestamp() - interval '1 second')"
+    " WHERE state = 'running' AND job_id <> ALL ($1::uuid[])"
+    "  AND (stage <> 9 OR updated_at < clock_timestamp() - interval '1 second')"
     " ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED"};
 // One that fails must not keep the others from their turn.
 constexpr statement pass_job{"pass_job", "UPDATE webhook_jobs SET updated_at = clock_timestamp()"
@@ -404,6 +405,11 @@ result<webhook_job> write_progress(session::work& in, webhook_job const& of, pro
     return job_at(*noted, 0);
 }
 
+std::uint32_t deliveries_max(job_plan const& how, job_id id) {
+    auto const smaller = how.smaller.find(id);
+    return std::max(smaller == how.smaller.end() ? how.deliveries_max : smaller->second, 1U);
+}
+
 } // namespace
 
 result<webhook_job> begin_recover_job(session& on, std::string const& account_id, webhook_id webhook,
@@ -443,36 +449,36 @@ result<std::vector<webhook_job>> read_jobs(session& on, std::string const& accou
     return out;
 }
 
-result<std::optional<history_store::job_step>> take_job_step(session& on, std::uint32_t deliveries_max) {
-    auto const max = std::max(deliveries_max, 1U);
+result<std::optional<history_store::job_step>> take_job_step(session& on, job_plan const& how) {
     std::optional<history_store::job_step> out;
-    std::optional<job_id> at;
+    std::optional<webhook_job> at;
     auto const done = on.transact([&](session::work& in) -> result<void> {
-        auto const next = in.run(lock_next_job);
+        auto const next = in.run(lock_next_job, parameters().array(uuid_array(how.resting)));
         if (!next)
             return next.error();
         if (next->empty())
             return {};
         held_job const held{job_at(*next, 0), static_cast<int>(next->int8(0, job_columns)),
                             next->uuid_value(0, job_columns + 1)};
-        at = held.job.id;
+        at = held.job;
         if (auto turn = in.run(lock_webhook_jobs, parameters().text(held.job.webhook.text())); !turn)
             return turn.error();
-        auto const made = step(in, held, max);
+        auto const made = step(in, held, deliveries_max(how, held.job.id));
         if (!made)
             return made.error();
         auto const now = write_progress(in, held.job, *made);
         if (!now)
             return now.error();
-        out = {*now, held.job.kind == job_kind::recover && made->changed > 0};
+        out = {*now, held.job.kind == job_kind::recover && made->changed > 0, {}};
         return {};
     });
-    if (!done) {
-        if (at && done.error().kind != fault::connection_lost)
-            on.run(pass_job, parameters().id(*at));
+    if (done)
+        return out;
+    if (!at)
         return done.error();
-    }
-    return out;
+    if (done.error().kind != fault::connection_lost)
+        on.run(pass_job, parameters().id(at->id));
+    return std::optional(history_store::job_step{*at, false, done.error()});
 }
 
 } // namespace klen::webhooks::store

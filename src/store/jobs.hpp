@@ -14,6 +14,6 @@ result<webhook_job> begin_cancel_job(session& on, std::string const& account_id,
 result<webhook_job> read_job(session& on, std::string const& account_id, job_id id);
 result<std::vector<webhook_job>> read_jobs(session& on, std::string const& account_id, webhook_id webhook,
                                            std::uint32_t limit);
-result<std::optional<history_store::job_step>> take_job_step(session& on, std::uint32_t deliveries_max);
+result<std::optional<history_store::job_step>> take_job_step(session& on, job_plan const& how);
 
 } // namespace klen::webhooks::store

@@ -18,7 +18,7 @@ struct jobs_handlers : testing_support::history_fixture {
     }
     answer cancel_pending() { return post("/webhooks/" + hook + "/cancel-pending"); }
     void work() {
-        while (run_task(recorded->step_job(100)).value()) {
+        while (run_task(recorded->step_job({.deliveries_max = 100})).value()) {
         }
     }
 };

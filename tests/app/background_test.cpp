@@ -178,6 +178,77 @@ TEST_F(background_test, a_step_that_is_too_much_for_the_database_is_taken_in_sma
     EXPECT_EQ(db.number("SELECT changed FROM webhook_jobs"), 9);
 }
 
+TEST_F(background_test, a_job_that_fails_slows_no_other_down) {
+    times.jobs = seconds(2); // how long one rests that failed
+    auto const broken = add_webhook(db, "a", {"*"});
+    auto const works = add_webhook(db, "a", {"*"});
+    add_failed(db, broken);
+    for (int i = 0; i < 600; ++i)
+        add_failed(db, works);
+    db.query("CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+             " IF OLD.webhook_id = '" +
+             broken.text() +
+             "' THEN PERFORM nextval('failures'); RAISE EXCEPTION 'never'; END IF; RETURN NULL; END $$");
+    db.query("CREATE SEQUENCE failures");
+    db.query("CREATE TRIGGER never AFTER DELETE ON deliveries FOR EACH ROW EXECUTE FUNCTION refuse_one()");
+    run(history->begin_cancel("a", broken, make_id<job_id>())).value();
+    auto const other = run(history->begin_cancel("a", works, make_id<job_id>())).value();
+    auto& it = work();
+    it.job_begun();
+    auto const state = [&] {
+        return db.value("SELECT state FROM webhook_jobs WHERE job_id = '" + other.id.text() + "'");
+    };
+    EXPECT_TRUE(eventually([&] { return state() == "done"; }));
+    EXPECT_EQ(db.number("SELECT last_value FROM failures"), 1) << "it rests meanwhile";
+    EXPECT_LE(it.stats().job_steps, 3U) << "the other's steps are as big as ever";
+    EXPECT_TRUE(eventually([&] { return db.number("SELECT last_value FROM failures") >= 2; })) << "and is tried again";
+}
+
+TEST(job_turns, each_job_has_a_size_of_its_own_and_rests_after_a_failure) {
+    job_turns turns({100, 2, seconds(1), seconds(5)});
+    auto const one = make_id<job_id>(), two = make_id<job_id>(), three = make_id<job_id>();
+    steady_time const now{hours(1)};
+    EXPECT_EQ(turns.plan(now).deliveries_max, 100U);
+    turns.failed(one, now);
+    EXPECT_EQ(turns.plan(now).smaller, (std::unordered_map<job_id, std::uint32_t>{{one, 25}}));
+    EXPECT_EQ(turns.plan(now).resting, std::vector{one});
+    EXPECT_TRUE(turns.plan(now + seconds(1)).resting.empty());
+    turns.succeeded(two);
+    EXPECT_EQ(turns.known(), 1U) << "nothing is kept of a job without trouble";
+
+    turns.succeeded(one);
+    EXPECT_EQ(turns.plan(now).smaller.at(one), 50U);
+    EXPECT_TRUE(turns.plan(now).resting.empty());
+    turns.succeeded(one);
+    EXPECT_EQ(turns.known(), 0U);
+
+    turns.failed(one, now);
+    turns.failed(two, now + seconds(1));
+    turns.failed(three, now + seconds(2));
+    EXPECT_EQ(turns.known(), 2U);
+    EXPECT_FALSE(turns.plan(now).smaller.contains(one)) << "the one whose trouble is the oldest";
+    turns.ended(two);
+    turns.ended(three);
+    EXPECT_EQ(turns.known(), 0U);
+}
+
+TEST(job_turns, job_that_fails_with_the_smallest_of_steps_rests_longer_and_longer) {
+    job_turns turns({10, 2, seconds(1), seconds(5)});
+    auto const id = make_id<job_id>();
+    auto const rests = [&] {
+        int out = 0;
+        while (!turns.plan(steady_time(seconds(out))).resting.empty())
+            ++out;
+        return out;
+    };
+    for (auto const expected : {1, 1, 2, 4, 5, 5}) {
+        turns.failed(id, {});
+        EXPECT_EQ(rests(), expected);
+    }
+    turns.succeeded(id);
+    EXPECT_EQ(rests(), 0);
+}
+
 TEST(step_size, falls_by_four_and_doubles_up_to_where_it_began) {
     step_size size(10);
     EXPECT_EQ(size.now(), 10U);

@@ -18,7 +18,7 @@ class history_jobs_test : public history_fixture {
     }
     webhook_job begin_cancel() { return run(history->begin_cancel("a", hook, make_id<job_id>())).value(); }
     std::optional<history_store::job_step> step(std::uint32_t max = 100) {
-        auto got = run(history->step_job(max));
+        auto got = run(history->step_job({.deliveries_max = max}));
         EXPECT_TRUE(got) << got.error().message;
         return got ? *got : std::nullopt;
     }
@@ -153,13 +153,14 @@ TEST_F(history_jobs_test, a_job_goes_on_where_a_killed_daemon_left_it) {
     sql("SELECT pg_advisory_lock" + turn); // the next step waits in the middle
     auto dying = make_history_store(db.options(), 1);
     result<std::optional<history_store::job_step>> got{std::nullopt};
-    std::thread stepper([&] { got = run(dying->step_job(2)); });
+    std::thread stepper([&] { got = run(dying->step_job({.deliveries_max = 2})); });
     EXPECT_TRUE(eventually([&] {
         return db.number("SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
                          " WHERE datname = current_database() AND wait_event = 'advisory'") == 1;
     }));
     stepper.join();
-    EXPECT_FALSE(got);
+    ASSERT_TRUE(got && *got && (*got)->failed) << "and it is known which job's step it was";
+    EXPECT_EQ((*got)->job.id, job.id);
     EXPECT_EQ(run(history->show_job("a", job.id)).value().changed, 2U);
     EXPECT_EQ(queued(), 2);
     sql("SELECT pg_advisory_unlock" + turn);
@@ -182,7 +183,7 @@ TEST_F(history_jobs_test, several_steppers_do_everything_once) {
         all.emplace_back([&] {
             auto const own = make_history_store(db.options(), 1);
             for (;;) {
-                auto const got = run(own->step_job(3));
+                auto const got = run(own->step_job({.deliveries_max = 3}));
                 if (!got || !*got)
                     break;
             }
@@ -206,6 +207,31 @@ TEST_F(history_jobs_test, jobs_take_turns) {
     EXPECT_EQ(step(1)->job.id, first.id);
     EXPECT_EQ(step(1)->job.id, second.id);
     EXPECT_EQ(step(1)->job.id, first.id);
+}
+
+TEST_F(history_jobs_test, a_job_that_fails_or_rests_keeps_no_other_from_its_turn) {
+    for (int i = 0; i < 6; ++i)
+        failed();
+    auto const broken = begin_recover();
+    auto const other = add_webhook(db, "a", {"*"});
+    auto const works = run(history->begin_cancel("a", other, make_id<job_id>())).value();
+    sql("CREATE FUNCTION refuse_many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF (SELECT count(*) FROM added) > 2 THEN RAISE EXCEPTION 'too many'; END IF; RETURN NULL; END $$");
+    sql("CREATE TRIGGER few AFTER INSERT ON deliveries REFERENCING NEW TABLE AS added"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_many()");
+    auto const first = step();
+    ASSERT_TRUE(first && first->failed);
+    EXPECT_EQ(first->job.id, broken.id);
+    EXPECT_EQ(first->job.changed, 0U);
+    EXPECT_EQ(step()->job.id, works.id);
+
+    job_plan plan{.deliveries_max = 100, .resting = {broken.id}};
+    EXPECT_FALSE(run(history->step_job(plan)).value()) << "nothing but what rests";
+    plan.resting.clear();
+    plan.smaller.emplace(broken.id, 2);
+    auto const smaller = run(history->step_job(plan)).value();
+    ASSERT_TRUE(smaller && !smaller->failed);
+    EXPECT_EQ(smaller->job.examined, 2U);
 }
 
 TEST_F(history_jobs_test, a_job_is_refused_where_it_makes_no_sense_and_found_when_repeated) {

@@ -174,7 +174,7 @@ TEST_F(history_resend_test, what_was_sent_ten_thousand_times_is_sent_no_more) {
     ASSERT_TRUE(run(history->begin_recover(
         "a", hook, {make_id<job_id>(), {}, std::chrono::system_clock::now() + hours(1), false})));
     for (bool more = true; more;)
-        more = run(history->step_job(10)).value().has_value();
+        more = run(history->step_job({.deliveries_max = 10})).value().has_value();
     EXPECT_EQ(state(id).status, delivery_status::failed) << "nor by a job";
     last(attempts_of_delivery_max - 1);
     EXPECT_TRUE(resend(id));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace klen::webhooks::store {
@@ -74,6 +75,13 @@ struct recover_request {
     bool never_attempted = false;
 };
 
+/// How much a step of a job may take on.
+struct job_plan {
+    std::uint32_t deliveries_max = 1;
+    std::unordered_map<job_id, std::uint32_t> smaller{}; ///< jobs whose steps may look at fewer
+    std::vector<job_id> resting{};                       ///< jobs that are not stepped now
+};
+
 /// Deliveries, attempts and events as the API shows them, and what it can have done with them. Tasks resume on the
 /// caller's executor. Every call touches the given account's rows only; another's id is `not_found`. Lists walk along
 /// an index for each of their filters, so they cost the same whatever else is on record.
@@ -119,13 +127,15 @@ class history_store {
     /// The newest jobs of a webhook.
     virtual task<result<std::vector<webhook_job>>> list_jobs(std::string account_id, webhook_id webhook,
                                                              std::uint32_t limit) = 0;
-    /// One short step of the job whose last step is the longest ago and that no other instance is at, in one
-    /// transaction. None: nothing to do now.
+    /// One short step of the job whose last step is the longest ago, that no other instance is at and that does not
+    /// rest, in one transaction. None: nothing to do now. An error is none of a job's: of a step that failed one is
+    /// told which job's it was.
     struct job_step {
-        webhook_job job;     ///< as it is now
-        bool parked = false; ///< deliveries of its webhook were put into the queue: tell dispatch
+        webhook_job job;               ///< as it is now; as it was, if the step failed
+        bool parked = false;           ///< deliveries of its webhook were put into the queue: tell dispatch
+        std::optional<failure> failed; ///< nothing was done, or (a lost connection) nobody knows
     };
-    virtual task<result<std::optional<job_step>>> step_job(std::uint32_t deliveries_max) = 0;
+    virtual task<result<std::optional<job_step>>> step_job(job_plan how) = 0;
 
     /// What is shown with a webhook.
     virtual task<result<webhook_health>> health(std::string account_id, webhook_id webhook) = 0;
