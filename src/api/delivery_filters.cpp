@@ -88,7 +88,11 @@ maybe_refused read_list(request const& what, Filter& out) {
         return no;
     if (auto no = read_time(what, "since", out.since))
         return no;
-    return read_time(what, "until", out.until);
+    if (auto no = read_time(what, "until", out.until))
+        return no;
+    if (out.since && out.until && *out.since >= *out.until)
+        return validation_error("since: must be before until");
+    return std::nullopt;
 }
 
 } // namespace

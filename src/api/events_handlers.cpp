@@ -46,26 +46,33 @@ response accepted(event_id id) {
     return out;
 }
 
-response answer_of(intake::publish_answer const& answer) {
+/// Whose word it is that all events of a call are of one account.
+enum class named_by { key, query };
+
+response answer_of(intake::publish_answer const& answer, named_by account) {
     if (auto const* receipt = std::get_if<store::publish_receipt>(&answer)) {
         auto out = accepted(receipt->id);
         if (receipt->repeated)
             out.headers.emplace_back("Idempotency-Replayed", "true");
         return out;
     }
-    return refusal_response(std::get<intake::refusal>(answer));
+    auto const& no = std::get<intake::refusal>(answer);
+    // A platform key has no account of its own that an event could miss.
+    if (no.why == refusal_kind::forbidden && account == named_by::query)
+        return validation_error("account_id: the query and the event name different accounts");
+    return refusal_response(no);
 }
 
 /// {"results":[{"status":202,"id":"…"},{"status":400,"error":"…","message":"…"},…]}: each item's own answer with its
 /// status in front. The whole is a 202 when at least one item was accepted. Otherwise it is the first 429 or 5xx among
 /// them (then a repeat of the whole batch may succeed), or else 400.
-response batch_response(std::vector<intake::publish_answer> const& answers) {
+response batch_response(std::vector<intake::publish_answer> const& answers, named_by account) {
     response out;
     out.status = 400;
     out.body = R"({"results":[)";
     bool any_accepted = false;
     for (auto const& answer : answers) {
-        auto item = answer_of(answer);
+        auto item = answer_of(answer, account);
         out.body += out.body.back() == '[' ? "" : ",";
         out.body.append(R"({"status":)").append(std::to_string(item.status)).append(",").append(item.body, 1);
         any_accepted = any_accepted || item.status == 202;
@@ -100,6 +107,7 @@ task<response> publish_events(services const* with, request what, caller who) {
     if (auto no = refuse_key_of_batch(what))
         co_return std::move(*no);
     // A platform key may name the account in the query, for all events of the call.
+    auto const account_named_by = who.account_id ? named_by::key : named_by::query;
     if (what.query_value("account_id")) {
         auto account = account_of(what, who);
         if (auto* no = std::get_if<response>(&account))
@@ -110,13 +118,13 @@ task<response> publish_events(services const* with, request what, caller who) {
     if (!is_array(what.body)) {
         auto const answer =
             co_await with->events->publish(std::move(publisher), std::move(what.body), std::move(what.idempotency_key));
-        co_return answer_of(answer);
+        co_return answer_of(answer, account_named_by);
     }
     std::size_t const items_max = with->settings->server.batch_events_max;
     auto const answers = co_await with->events->publish_batch(std::move(publisher), std::move(what.body), items_max);
     if (auto const* no = std::get_if<intake::refusal>(&answers))
         co_return refusal_response(*no);
-    co_return batch_response(std::get<std::vector<intake::publish_answer>>(answers));
+    co_return batch_response(std::get<std::vector<intake::publish_answer>>(answers), account_named_by);
 }
 
 /// With its attempts: all but what was sent and what the receiver said, which the delivery itself shows.

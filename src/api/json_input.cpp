@@ -223,10 +223,16 @@ boost::json::object const* object_reader::object(std::string_view name) {
     return &found->get_object();
 }
 
+void object_reader::refuse(std::string_view name, std::string_view why) {
+    refused_.emplace_back(name);
+    if (from_.contains(name))
+        problems_.add(name, why);
+}
+
 void object_reader::refuse_others() {
     for (auto const& member : from_) {
         auto const name = view(member.key());
-        if (std::ranges::find(known_, name) != known_.end())
+        if (std::ranges::find(known_, name) != known_.end() || std::ranges::find(refused_, name) != refused_.end())
             continue;
         if (problems_.full())
             return;

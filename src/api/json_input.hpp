@@ -76,6 +76,9 @@ class object_reader {
     std::optional<double> number(std::string_view name, double min, double max);
     boost::json::object const* object(std::string_view name);
 
+    /// A member that nobody may give here; it is not offered for another's name.
+    void refuse(std::string_view name, std::string_view why);
+
     /// Members that nobody asked for are problems, with a suggestion where one is near. Call last.
     void refuse_others();
 
@@ -86,6 +89,7 @@ class object_reader {
     problem_list& problems_;
     null_means null_;
     std::vector<std::string> known_;
+    std::vector<std::string> refused_;
 };
 
 /// A name as it may stand in a message: it came from outside. Cut when it is long.

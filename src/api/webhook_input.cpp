@@ -24,6 +24,9 @@ std::string_view view(json::string_view text) { return {text.data(), text.size()
 /// As an attempt would say it: one text for every refused range, so that nobody can map a network by it.
 constexpr std::string_view address_refused =
     "The URL leads to an address that is not allowed. Webhooks are sent to public addresses only.";
+/// Told only where the address itself is allowed.
+constexpr std::string_view endpoint_refused =
+    "The URL leads to this service itself or to its database. Webhooks are sent to others only.";
 
 std::optional<egress::target> read_url(object_reader& in, problem_list& problems, webhook_rules const& rules) {
     auto const given = in.text("url", {.characters_min = 1, .characters_max = 2048});
@@ -38,7 +41,7 @@ std::optional<egress::target> read_url(object_reader& in, problem_list& problems
         boost::system::error_code ec;
         auto const address = boost::asio::ip::make_address(parsed->host, ec);
         if (ec || !rules.addresses->allows(address, parsed->port)) {
-            problems.add("url", address_refused);
+            problems.add("url", !ec && rules.addresses->allows(address) ? endpoint_refused : address_refused);
             return std::nullopt;
         }
     }
@@ -61,7 +64,7 @@ std::string judge_pattern(json::value const& given, std::vector<std::string> con
         return "must be a string";
     auto const pattern = view(given.get_string());
     if (!event::is_event_pattern(pattern))
-        return "must be an event type, such as call.ended, or call.*, or *";
+        return "\"" + shown(pattern) + "\" must be an event type, such as call.ended, or call.*, or *";
     if (!rules.allow_unknown_event_types && !rules.catalogue->knows_pattern(pattern))
         return "\"" + std::string(pattern) + "\" is not in the catalogue, which has " + known_types(*rules.catalogue);
     if (std::ranges::find(before, pattern) != before.end())
@@ -138,7 +141,10 @@ std::optional<header_list> read_headers(object_reader& in, problem_list& problem
     for (auto const& member : *given) {
         auto const name = view(member.key());
         if (auto const wrong = judge_header(name, member.value(), out, rules.header_prefix); !wrong.empty()) {
-            problems.add(is_token(name) && name.size() <= 64 ? "headers." + std::string(name) : "headers", wrong);
+            if (is_token(name) && name.size() <= 64)
+                problems.add("headers." + std::string(name), wrong);
+            else
+                problems.add("headers", "\"" + shown(name) + "\" " + wrong);
             continue;
         }
         out.emplace_back(name, view(member.value().get_string()));
@@ -198,6 +204,15 @@ store::webhook row_of(store::webhook_change given) {
     return out;
 }
 
+/// Whoever sends back what was answered is told why that cannot be changed.
+void refuse_read_only(object_reader& in, std::initializer_list<char const*> more) {
+    for (char const* name :
+         {"id", "disabled_reason", "disabled_at", "failing_since", "created_at", "updated_at", "health"})
+        in.refuse(name, "is read-only");
+    for (char const* name : more)
+        in.refuse(name, "is read-only");
+}
+
 constexpr std::string_view note_of_enabled = "goes with \"enabled\": false only";
 
 } // namespace
@@ -217,6 +232,7 @@ std::variant<webhook_draft, std::string> read_webhook(std::string_view body, web
     webhook_draft out;
     out.account_id = in.text("account_id", {.characters_min = 1, .characters_max = 128});
     out.secret = read_secret(in, problems, rules.limits);
+    refuse_read_only(in, {});
     in.refuse_others();
     if (!problems.empty())
         return problems.text();
@@ -235,6 +251,8 @@ std::variant<webhook_patch, std::string> read_webhook_change(std::string_view bo
     auto out = read_fields(in, problems, whole, rules);
     if (out.set.disabled_note && out.set.enabled.value_or(false))
         problems.add("disabled_note", note_of_enabled);
+    in.refuse("secret", "is changed by POST /api/v1/webhooks/{id}/rotate-secret");
+    refuse_read_only(in, {"account_id"});
     in.refuse_others();
     if (!problems.empty())
         return problems.text();

@@ -48,6 +48,11 @@ attempt_result address_not_allowed() {
                 "The URL leads to an address that is not allowed. Webhooks are sent to public addresses only.");
 }
 
+attempt_result endpoint_not_allowed() {
+    return make(error_class::address_not_allowed,
+                "The URL leads to this service itself or to its database. Webhooks are sent to others only.");
+}
+
 attempt_result not_resolved(resolution const& answer, std::string_view host) {
     std::string const name(host);
     switch (answer.status) {

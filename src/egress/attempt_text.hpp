@@ -23,6 +23,8 @@ std::string text_of(boost::asio::ip::tcp::endpoint const& endpoint);
 policy::attempt_result local_failure(std::string_view what);
 /// One text for every refused range, so that nobody can map a network by it.
 policy::attempt_result address_not_allowed();
+/// Of an address that is allowed, but for a port where something of ours listens.
+policy::attempt_result endpoint_not_allowed();
 policy::attempt_result not_resolved(resolution const& answer, std::string_view host);
 policy::attempt_result not_connected(boost::system::error_code const& ec, bool timed_out,
                                      boost::asio::ip::tcp::endpoint const& to);

@@ -262,10 +262,13 @@ task<destination> net_client_impl::find(post_request r) {
     }
     // One bad address condemns the name: whoever controls it could have the next lookup give only that one.
     auto const& guard = context_->guard;
-    if (out.addresses.empty() || !std::all_of(out.addresses.begin(), out.addresses.end(),
-                                              [&](auto const& a) { return guard.allows(a, r.to->port); })) {
+    bool const to_others =
+        std::ranges::all_of(out.addresses, [&](auto const& a) { return guard.allows(a, r.to->port); });
+    if (out.addresses.empty() || !to_others) {
+        bool const allowed = !out.addresses.empty() &&
+                             std::ranges::all_of(out.addresses, [&](auto const& a) { return guard.allows(a); });
         out.addresses.clear();
-        out.refusal = address_not_allowed();
+        out.refusal = allowed ? endpoint_not_allowed() : address_not_allowed();
     }
     co_return out;
 }

@@ -38,6 +38,10 @@ static_assert(std::is_sorted(service_ports.begin(), service_ports.end()));
 
 failure refuse(std::string why) { return {fault::invalid_argument, "url: " + std::move(why)}; }
 
+failure wrong_scheme(url_policy const& policy) {
+    return refuse(policy.allow_http ? "must begin with https:// or http://" : "must begin with https://");
+}
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -85,10 +89,10 @@ std::optional<std::string> to_a_labels(std::string const& host) {
 
 /// Boost.URL knows ASCII only, so a host in another script is put into A-labels before it parses. What stands there
 /// afterwards is judged like any other text: a character that maps to a digit or a dot gains nothing.
-result<std::string> with_ascii_host(std::string_view url) {
+result<std::string> with_ascii_host(std::string_view url, url_policy const& policy) {
     auto const scheme_end = url.find("://");
     if (scheme_end == std::string_view::npos)
-        return refuse("must begin with https://");
+        return wrong_scheme(policy);
     auto const host_begin = scheme_end + 3;
     auto const authority = url.substr(host_begin, url.find_first_of("/?#", host_begin) - host_begin);
     if (is_ascii(authority)) {
@@ -219,7 +223,7 @@ std::optional<failure> read_scheme(boost::urls::url_view const& parsed, url_poli
         return std::nullopt;
     if (scheme == "http")
         return refuse("must begin with https://; plain http is not allowed here");
-    return refuse(policy.allow_http ? "must begin with https:// or http://" : "must begin with https://");
+    return wrong_scheme(policy);
 }
 
 void normalise(target& out) {
@@ -237,7 +241,7 @@ std::string target::origin() const { return (tls ? "https://" : "http://") + hos
 result<target> parse_target(std::string_view url, url_policy const& policy) {
     if (auto wrong = check_bytes(url))
         return *wrong;
-    auto const ascii = with_ascii_host(url);
+    auto const ascii = with_ascii_host(url, policy);
     if (!ascii)
         return ascii.error();
     auto const parsed = boost::urls::parse_uri(*ascii);

@@ -86,7 +86,10 @@ TEST_F(deliveries_handlers, a_list_that_was_mistyped_shows_nothing_at_all) {
                                                                                       {"?page=2", "next_cursor"},
                                                                                       {"?limit=0", "limit: "},
                                                                                       {"?cursor=2", "cursor: "},
-                                                                                      {"?since=monday", "since: "}}) {
+                                                                                      {"?since=monday", "since: "},
+                                                                                      {"?since=2026-03-02T09:00:01Z&"
+                                                                                       "until=2026-03-02T09:00:00Z",
+                                                                                       "since: must be before"}}) {
         auto const no = get(list(query));
         EXPECT_EQ(no.status, 400) << query;
         EXPECT_THAT(no.text("message"), HasSubstr(word));

@@ -65,10 +65,12 @@ TEST_F(events_handlers, a_platform_key_must_name_the_account) {
 TEST_F(events_handlers, a_platform_key_may_name_the_account_in_the_query) {
     EXPECT_EQ(call(method::post, "/api/v1/events?account_id=x", good, platform()).status, 202);
     EXPECT_EQ(writer.submitted().at(0).event->account_id, "x");
-    EXPECT_EQ(call(method::post, "/api/v1/events?account_id=x",
-                   R"({"account_id":"y","event_type":"call.ended","payload":{}})", platform())
-                  .status,
-              403);
+    constexpr char const* others = R"({"account_id":"y","event_type":"call.ended","payload":{}})";
+    auto const differs = call(method::post, "/api/v1/events?account_id=x", others, platform());
+    EXPECT_EQ(differs.status, 400);
+    EXPECT_EQ(text(json(differs), "message"), "account_id: the query and the event name different accounts");
+    auto const batch = call(method::post, "/api/v1/events?account_id=x", "[" + std::string(others) + "]", platform());
+    EXPECT_EQ(json(batch).at("results").at(0).at("status").as_int64(), 400);
 }
 
 TEST_F(events_handlers, a_batch_is_answered_item_by_item) {

@@ -124,8 +124,8 @@ TEST_F(webhook_input, each_wrong_value_is_named) {
              wrong{with(R"("headers":[])"), "headers: must be an object"},
              wrong{with(R"("headers":{)" + headers + "}"), "headers: at most 20"},
              wrong{with(R"("headers":{"X-A":")" + std::string(4096, 'x') + "\"}"), "headers: are longer"},
-             wrong{with(R"("headers":{"X A":"b"})"), "headers: is no header name"},
-             wrong{with(R"("headers":{"":"b"})"), "headers: is no header name"},
+             wrong{with(R"("headers":{"X A":"b"})"), "\" is no header name"},
+             wrong{with(R"("headers":{"":"b"})"), "\" is no header name"},
              wrong{with(R"("headers":{"X-A":7})"), "headers.X-A: must be a string"},
              wrong{with(R"("headers":{"X-A":"b\r\nHost: evil"})"), "headers.X-A: may have visible"},
              wrong{with(R"("headers":{"X-A":"\u0000"})"), "headers.X-A: "},
@@ -153,6 +153,16 @@ TEST_F(webhook_input, each_wrong_value_is_named) {
 TEST_F(webhook_input, a_refused_address_is_explained_as_at_delivery) {
     auto const message = bad(R"({"name":"a","url":"https://10.0.0.1/","subscribed_events":["*"]})");
     EXPECT_EQ(message, "url: " + egress::address_not_allowed().message);
+}
+
+TEST_F(webhook_input, what_listens_here_is_refused_as_such_where_the_range_is_allowed) {
+    constexpr char const* body = R"({"name":"a","url":"https://127.0.0.1:8443/","subscribed_events":["*"]})";
+    guard = egress::address_guard::create({"127.0.0.0/8"}, {}).value();
+    ASSERT_TRUE(guard.refuse({{"127.0.0.1", 8443}}));
+    EXPECT_EQ(bad(body), "url: " + egress::endpoint_not_allowed().message);
+    guard = egress::address_guard::create({}, {}).value();
+    ASSERT_TRUE(guard.refuse({{"127.0.0.1", 8443}}));
+    EXPECT_EQ(bad(body), "url: " + egress::address_not_allowed().message) << "nobody maps a network by it";
 }
 
 TEST_F(webhook_input, an_allowed_range_may_be_named) {
@@ -207,9 +217,12 @@ TEST_F(webhook_input, a_change_follows_the_rules_of_create) {
              wrong{R"({"metadata":[]})", "metadata: must be an object"},
              wrong{R"({"max_concurrency":0})", "max_concurrency: "},
              wrong{R"({"enabled":true,"disabled_note":"x"})", "disabled_note: goes with"},
-             wrong{R"({"account_id":"a"})", "account_id: there is no such field"},
-             wrong{R"({"secret":"whsec_x"})", "secret: there is no such field"},
-             wrong{R"({"id":"x"})", "id: there is no such field"},
+             wrong{R"({"account_id":"a"})", "account_id: is read-only"},
+             wrong{R"({"secret":"whsec_x"})", "secret: is changed by POST /api/v1/webhooks/{id}/rotate-secret"},
+             wrong{R"({"id":"x"})", "id: is read-only"},
+             wrong{R"({"created":"x"})", "created: there is no such field"},
+             wrong{R"({"headers":{"Bad Name":"c"}})", "headers: \"Bad Name\" is no header name"},
+             wrong{R"({"subscribed_events":["a,b"]})", "subscribed_events[0]: \"a,b\" must be an event type"},
              wrong{"[]", "must be a JSON object"},
              wrong{"", ""},
          })

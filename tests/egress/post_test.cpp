@@ -11,6 +11,7 @@ TEST_F(posting, never_reaches_what_is_ours_though_its_range_is_allowed) {
     ours = {{"127.0.0.1", receiver.port()}};
     auto const r = post(receiver.url());
     EXPECT_EQ(r.error, error_class::address_not_allowed);
+    EXPECT_NE(r.message.find("this service itself"), std::string::npos) << r.message;
     EXPECT_EQ(receiver.connections(), 0);
 }
 

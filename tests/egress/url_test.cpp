@@ -103,6 +103,13 @@ TEST(url, what_is_refused_is_refused_with_a_reason) {
     }
 }
 
+TEST(url, a_url_without_a_scheme_is_told_which_there_are) {
+    for (char const* wrong : {"example.com", "ftp://example.com/"}) {
+        EXPECT_EQ(parse_target(wrong, open()).error().message, "url: must begin with https:// or http://");
+        EXPECT_EQ(parse_target(wrong, strict()).error().message, "url: must begin with https://");
+    }
+}
+
 TEST(url, a_nul_byte_or_delete_is_refused) {
     EXPECT_FALSE(parse_target(std::string_view("https://example.com/\0x", 22), strict()));
     EXPECT_FALSE(parse_target("https://example.com/\x7f", strict()));
