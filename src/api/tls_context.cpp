@@ -134,10 +134,12 @@ tls_file_problems try_tls_files(std::string const& certificate_file, std::string
     error_code ignored;
     into.set_password_callback(no_password, ignored);
     tls_file_problems out;
-    if (auto done = take_certificate(into, certificate_file); !done)
-        out.certificate = done.error().message;
-    if (auto done = take_key(into, key_file); !done)
-        out.key = done.error().message;
+    if (!certificate_file.empty())
+        if (auto done = take_certificate(into, certificate_file); !done)
+            out.certificate = done.error().message;
+    if (!key_file.empty())
+        if (auto done = take_key(into, key_file); !done)
+            out.key = done.error().message;
     return out;
 }
 

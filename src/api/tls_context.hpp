@@ -13,7 +13,8 @@ namespace klen::webhooks::api {
 /// now. A failure names the file and what is wrong with it.
 result<tls_context_ptr> make_tls_context(std::string const& certificate_file, std::string const& key_file);
 
-/// What would be wrong with either file; empty when nothing is. A key is compared with the certificate.
+/// What would be wrong with either file; empty when nothing is, or none is named. A key is compared with the
+/// certificate.
 struct tls_file_problems {
     std::string certificate;
     std::string key;

@@ -20,7 +20,8 @@ struct database {
     bool is_private() const { return !private_dir.empty(); }
 };
 
-/// Where the private PostgreSQL of this configuration lives.
+/// Where the private PostgreSQL of this configuration lives. Empty when there is no place for it: load_or_complain
+/// refuses that.
 std::string private_dir_of(database_config const& settings);
 
 /// For `serve`: starts the private PostgreSQL, or waits for the configured one. `give_up`: asked now and then while it

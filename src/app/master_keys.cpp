@@ -3,11 +3,14 @@
 #include "api/sealed_secrets.hpp"
 #include "app/private_file.hpp"
 #include "klen/webhooks/app/application.hpp"
+#include "klen/webhooks/base/log.hpp"
 #include "klen/webhooks/signing/secret.hpp"
 #include "klen/webhooks/store/master_keys.hpp"
 
 #include <algorithm>
 #include <string_view>
+
+#include <sys/stat.h>
 
 namespace klen::webhooks::app {
 
@@ -24,6 +27,8 @@ result<std::string> current_key(config const& settings, database const& where) {
     if (kept.has_error())
         return kept.error();
     // It is made with the cluster, once: a new one would leave every webhook's secret sealed for ever.
+    if (struct stat info{}; ::stat(file.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
+        log::warn("others than its owner may open the master key's file: chmod 600 it", {{"file", file}});
     if (!kept->has_value())
         return failure{fault::invalid_argument, file +
                                                     ": the master key is missing; put it back from a backup: without "

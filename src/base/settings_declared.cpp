@@ -193,8 +193,8 @@ section declare_database() {
            "Empty: the daemon starts a private PostgreSQL of its own, which needs no set-up.")
         .secret = true;
     s.text("private_dir", &c::private_dir, "", any_text(4096),
-           "Data folder of the private PostgreSQL. Empty: one that depends on the user; the log says "
-           "which.");
+           "Data folder of the private PostgreSQL. Empty: /var/lib/klen-webhooks for root, else klen-webhooks in "
+           "XDG_STATE_HOME or in ~/.local/state; without either variable it must be set.");
     s.text("private_bin_dir", &c::private_bin_dir, "", any_text(4096),
            "Where initdb and postgres are. Empty: looked for in the usual places, the newest first.");
     s.text("private_user", &c::private_user, "postgres", user_name(),

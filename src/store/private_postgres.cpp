@@ -508,12 +508,19 @@ result<std::unique_ptr<private_postgres>> private_postgres::start(private_postgr
 }
 
 std::string default_private_dir() {
-    if (geteuid() == 0)
+    auto const variable = [](char const* name) {
+        auto const* value = std::getenv(name);
+        return std::string_view(value != nullptr ? value : "");
+    };
+    return default_private_dir(geteuid() == 0, variable("XDG_STATE_HOME"), variable("HOME"));
+}
+
+std::string default_private_dir(bool root, std::string_view state_home, std::string_view home) {
+    if (root)
         return "/var/lib/klen-webhooks";
-    if (auto const* state = std::getenv("XDG_STATE_HOME"); state && *state == '/')
-        return std::string(state) + "/klen-webhooks";
-    auto const* home = std::getenv("HOME");
-    return std::string(home ? home : "/tmp") + "/.local/state/klen-webhooks";
+    if (state_home.starts_with('/'))
+        return std::string(state_home) + "/klen-webhooks";
+    return home.starts_with('/') ? std::string(home) + "/.local/state/klen-webhooks" : std::string();
 }
 
 } // namespace klen::webhooks::store

@@ -23,6 +23,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+TEST(default_private_dir, is_never_a_place_that_does_not_last) {
+    EXPECT_EQ(default_private_dir(true, "/state", "/home/u"), "/var/lib/klen-webhooks");
+    EXPECT_EQ(default_private_dir(false, "/state", "/home/u"), "/state/klen-webhooks");
+    EXPECT_EQ(default_private_dir(false, "", "/home/u"), "/home/u/.local/state/klen-webhooks");
+    EXPECT_EQ(default_private_dir(false, "state", "/home/u"), "/home/u/.local/state/klen-webhooks");
+    EXPECT_EQ(default_private_dir(false, "", ""), "");
+    EXPECT_EQ(default_private_dir(false, "", "home"), "");
+}
+
 class private_postgres_test : public testing::Test {
   protected:
     void SetUp() override {

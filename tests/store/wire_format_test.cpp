@@ -2,6 +2,7 @@
 
 #include "store/connection_string.hpp"
 #include "store/session.hpp"
+#include "store/url_problem.hpp"
 
 #include "support/test_database.hpp"
 
@@ -134,6 +135,28 @@ TEST(connection, no_message_shows_the_password) {
     auto const refused = check_connection(broken);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().message.find("secretword"), std::string::npos) << refused.error().message;
+}
+
+TEST(connection, what_is_wrong_with_a_url_is_named_and_no_password) {
+    struct wrong {
+        char const* url;
+        char const* told;
+    };
+    for (auto const& [url, told] :
+         {wrong{"postgresql://u:secret@h/d?sslmod=require", "no option \"sslmod\"; did you mean sslmode?"},
+          wrong{"postgresql://u:secret@h/d?sslmode=require&zzzzzz=1", "no option \"zzzzzz\""},
+          wrong{"postgresql://u:secret@h:99999/d", "a number from 1 to 65535, not \"99999\""},
+          wrong{"postgresql://u:secret@h,i:0/d", "a number from 1 to 65535"},
+          wrong{"postgresql://u:secret@h/d?sslmode=on", "sslmode must be disable"},
+          wrong{"postgresql://u:secret/x@h/d", "must be written %2F"},
+          wrong{"postgresql://u:x/?secret=1@h/d", "with %XX"}, wrong{"postgresql://u:secret%zz@h/d", "with %XX"}}) {
+        auto const problem = url_problem(url);
+        EXPECT_NE(problem.find(told), std::string::npos) << url << ": " << problem;
+        EXPECT_EQ(problem.find("secret"), std::string::npos) << problem;
+    }
+    for (char const* url : {"postgresql://u:p@h:5432/d?sslmode=verify-full", "postgresql:///d?host=/run/postgresql",
+                            "postgresql://a:5433,b/d", "postgresql://h/d?ssl=true"})
+        EXPECT_EQ(url_problem(url), "");
 }
 
 TEST(connection, a_url_keeps_its_options_and_gets_ours) {

@@ -7,42 +7,77 @@
 #include "klen/webhooks/base/settings.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
 #include "klen/webhooks/store/migrations.hpp"
+#include "store/url_problem.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace klen::webhooks::app {
 
 namespace {
 
-void add_file_error(loaded_config& to, std::string const& key, std::string const& message) {
+void add_error(loaded_config& to, std::string const& key, std::string const& message) {
     auto const at = to.given_in.find(key);
     if (!message.empty() && at != to.given_in.end())
         to.errors.push_back({at->second.first, at->second.second, key, message});
 }
 
+/// Why the log could not go there; empty: it can. Nothing is made.
+std::string log_file_problem(std::string const& file) {
+    auto const refuse = [&file](int why) { return file + " cannot be opened: " + std::strerror(why); };
+    int const fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd >= 0) {
+        ::close(fd);
+        return {};
+    }
+    if (errno == ENXIO) // a pipe that nobody reads yet
+        return {};
+    if (errno != ENOENT)
+        return refuse(errno);
+    auto const folder = std::filesystem::path(file).parent_path();
+    return ::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) == 0 ? std::string() : refuse(errno);
+}
+
 /// What the daemon would find out later, one after the other, when it has started a database already.
 void try_files(loaded_config& what) {
     auto const& server = what.values.server;
-    if (!server.tls_certificate_file.empty() && !server.tls_key_file.empty()) {
-        auto const wrong = api::try_tls_files(server.tls_certificate_file, server.tls_key_file);
-        add_file_error(what, "server.tls_certificate_file", wrong.certificate);
-        add_file_error(what, "server.tls_key_file", wrong.key);
-    }
+    auto const wrong = api::try_tls_files(server.tls_certificate_file, server.tls_key_file);
+    add_error(what, "server.tls_certificate_file", wrong.certificate);
+    add_error(what, "server.tls_key_file", wrong.key);
+    if (auto const& file = what.values.log.file; !file.empty())
+        add_error(what, "log.file", log_file_problem(file));
     egress_config only_certificates;
     only_certificates.ca_file = what.values.egress.ca_file;
     std::string const key = "egress.ca_file";
     if (auto const made = egress::make_client_context(only_certificates, {}); made.has_error()) {
         auto const& message = made.error().message; // begins with the setting where the daemon tells it
-        add_file_error(what, key, message.starts_with(key + ": ") ? message.substr(key.size() + 2) : message);
+        add_error(what, key, message.starts_with(key + ": ") ? message.substr(key.size() + 2) : message);
     }
+}
+
+/// Where the database is, as far as that is known before it is called.
+void check_database(loaded_config& what) {
+    auto const& database = what.values.database;
+    if (!database.url.empty())
+        add_error(what, "database.url", store::url_problem(database.url));
+    else if (private_dir_of(database).empty())
+        what.errors.push_back({"defaults", 0, "database.private_dir",
+                               "there is no folder for the private PostgreSQL: neither XDG_STATE_HOME nor HOME names "
+                               "one; set database.private_dir (or database.url)"});
 }
 
 } // namespace
 
 std::optional<config> load_or_complain(config_source const& from, named_files files) {
     auto loaded = load_config(from.file, process_environment(), process_environment_names());
-    if (files == named_files::tried) {
+    check_database(loaded);
+    if (files == named_files::tried)
         try_files(loaded);
-        sort_errors(loaded.errors);
-    }
+    sort_errors(loaded.errors);
     for (auto const& error : loaded.errors)
         std::cerr << error.text() << '\n';
     if (loaded.errors.empty())

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace klen::webhooks::store {
 
@@ -38,7 +39,10 @@ class private_postgres {
     virtual bool first_start() const = 0; ///< the data folder was made by this start
 };
 
-/// The folder when none is configured: /var/lib/klen-webhooks for root, else $XDG_STATE_HOME or ~/.local/state.
+/// The folder when none is configured: /var/lib/klen-webhooks for root, else klen-webhooks in $XDG_STATE_HOME or in
+/// $HOME/.local/state. Empty when neither variable names a folder: what is to last must not be in /tmp.
 std::string default_private_dir();
+/// The same, given what it depends on.
+std::string default_private_dir(bool root, std::string_view state_home, std::string_view home);
 
 } // namespace klen::webhooks::store
