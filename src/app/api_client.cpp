@@ -16,6 +16,10 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <sstream>
 
 namespace klen::webhooks::app {
@@ -34,6 +38,7 @@ using request = http::request<http::string_body>;
 struct exchanged {
     boost::system::error_code error;
     char const* doing = "";
+    std::string why; ///< more than the error's own words; often empty
     api_answer answer;
 };
 
@@ -95,9 +100,31 @@ task<exchanged> talk_over(Stream& stream, request const& asked) {
     auto& got = parser.get();
     out.answer.status = static_cast<int>(got.result_int());
     out.answer.retry_after = std::string(got[http::field::retry_after]);
+    out.answer.request_id = std::string(got["X-Request-ID"]);
     out.answer.replayed = got["Idempotency-Replayed"] == "true";
     out.answer.body = std::move(got.body());
     co_return out;
+}
+
+/// SSL_CERT_FILE; empty: the system's authorities are asked.
+std::string certificate_file() {
+    char const* const name = std::getenv("SSL_CERT_FILE");
+    return name == nullptr ? std::string() : std::string(name);
+}
+
+/// Why the daemon's certificate is not believed, and where to mend that; empty when it is something else.
+std::string certificate_problem(SSL* tls, boost::system::error_code const& ec, std::string const& host) {
+    if (ec.category() != asio::error::get_ssl_category() ||
+        ERR_GET_REASON(static_cast<unsigned long>(ec.value())) != SSL_R_CERTIFICATE_VERIFY_FAILED)
+        return {};
+    auto const result = SSL_get_verify_result(tls);
+    // The check of the host is not OpenSSL's own: it leaves no reason.
+    if (result == X509_V_OK || result == X509_V_ERR_UNSPECIFIED)
+        return "the certificate is not for " + host;
+    auto const file = certificate_file();
+    return std::string("the certificate is not accepted: ") + X509_verify_cert_error_string(result) +
+           (file.empty() ? "; the system's authorities were asked: name a file with others in SSL_CERT_FILE"
+                         : "; the authorities in " + file + " (SSL_CERT_FILE) were asked");
 }
 
 task<exchanged> call_plain(place where, request asked, steady_time deadline) {
@@ -126,8 +153,10 @@ task<exchanged> call_tls(place where, request asked, steady_time deadline) {
         co_return connected;
     out.doing = "agree on TLS";
     co_await stream.async_handshake(ssl::stream_base::client, asio::redirect_error(use_task, out.error));
-    if (out.error)
+    if (out.error) {
+        out.why = certificate_problem(stream.native_handle(), out.error, where.host);
         co_return out;
+    }
     out = co_await talk_over(stream, asked);
     co_return out; // closed without close_notify: the answer's length was checked
 }
@@ -158,8 +187,11 @@ result<api_client> api_client::create(std::string_view base_url, std::string key
     out.port_ = parsed->has_port() ? std::string(parsed->port()) : out.tls_ ? "443" : "80";
     out.host_field_ = std::string(parsed->encoded_host_and_port());
     out.prefix_ = std::string(parsed->encoded_path());
-    while (!out.prefix_.empty() && out.prefix_.back() == '/')
+    while (out.prefix_.ends_with('/'))
         out.prefix_.pop_back();
+    // As the guide's $API has it; every path that is asked for begins with it.
+    if (constexpr std::string_view api = "/api/v1"; out.prefix_.ends_with(api))
+        out.prefix_.resize(out.prefix_.size() - api.size());
     if (key.find_first_of("\r\n \t") != std::string::npos)
         return failure{fault::invalid_argument, "the key must not hold white space"};
     out.key_ = std::move(key);
@@ -183,6 +215,8 @@ result<api_answer> api_client::call(std::string_view method, std::string const& 
     asked.body() = std::move(body);
     asked.keep_alive(false);
     asked.prepare_payload();
+    if (auto const file = certificate_file(); tls_ && !file.empty() && !std::ifstream(file))
+        return failure{fault::invalid_argument, "SSL_CERT_FILE: cannot open " + file + ": " + std::strerror(errno)};
     auto const deadline = std::chrono::steady_clock::now() + timeout_;
     place const where{host_, port_, tls_};
     std::function<task<exchanged>()> const doing = [&] {
@@ -190,8 +224,8 @@ result<api_answer> api_client::call(std::string_view method, std::string const& 
     };
     auto const done = run_for_result<exchanged>(doing);
     if (done.error)
-        return failure{fault::io,
-                       "cannot reach " + base_url_ + ": could not " + done.doing + ": " + done.error.message()};
+        return failure{fault::io, "cannot reach " + base_url_ + ": could not " + done.doing + ": " +
+                                      (done.why.empty() ? done.error.message() : done.why)};
     return done.answer;
 }
 

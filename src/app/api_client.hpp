@@ -12,6 +12,7 @@ struct api_answer {
     int status = 0;
     std::string body;
     std::string retry_after; ///< the header, in seconds; often empty
+    std::string request_id;  ///< what the daemon's log calls the request; empty: a proxy answered
     bool replayed = false;   ///< the answer of an earlier call with the same idempotency key
     bool ok() const { return status >= 200 && status < 300; }
 };
@@ -20,10 +21,13 @@ struct api_answer {
 /// certificates; OpenSSL's SSL_CERT_FILE is heeded), no proxy, no redirects.
 class api_client {
   public:
-    /// `base_url`: "http://127.0.0.1:8080", a path in front of /api is allowed. `key` may be empty.
+    /// `base_url`: "http://127.0.0.1:8080", a path in front of /api is allowed, and /api/v1 itself may be at the end.
+    /// `key` may be empty.
     static result<api_client> create(std::string_view base_url, std::string key);
 
-    /// `path` begins with "/". Fails (`io`) when nobody answers within `timeout`; an HTTP error is an answer.
+    /// `path` begins with "/". Fails (`io`) when nobody answers within `timeout`; an HTTP error is an answer. So it
+    /// does
+    /// (`invalid_argument`) when SSL_CERT_FILE is needed and cannot be read: OpenSSL would go on without a word.
     result<api_answer> call(std::string_view method, std::string const& path, std::string body = {},
                             std::string const& idempotency_key = {}) const;
     void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }

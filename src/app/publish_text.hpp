@@ -12,14 +12,15 @@ struct publish_fields {
     std::string type;
     std::string account;
     std::string id;
-    std::string default_account = {}; ///< where the event names none; an array is left as it is
+    std::string default_account = {}; ///< where an event names none
 };
 
-/// A publish object with `fields` in place of its own. Nothing is changed when `fields` are all empty; the payload
-/// keeps every digit in any case. An array cannot be filled in.
+/// A publish object with `fields` in place of its own, or an array of them, which only accounts are filled in to.
+/// Nothing is changed when `fields` are all empty; the payload keeps every digit in any case. An item that is not as it
+/// must be stays as it is: the daemon says what is wrong with it, and takes the others.
 result<std::string> filled_in(std::string_view text, publish_fields const& fields);
 
-/// The built-in sample of `fields.type`.
+/// The built-in sample of `fields.type`; an error names those that there are.
 result<std::string> sample_of(publish_fields const& fields);
 /// An array with the sample of each built-in type.
 result<std::string> all_samples(std::string_view account);

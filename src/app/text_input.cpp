@@ -22,11 +22,15 @@ result<std::string> read_all(std::istream& in, std::string const& name, std::siz
     return out;
 }
 
+std::string shown_name(std::string const& name) { return name == "-" ? "standard input" : name; }
+
+failure empty(std::string const& name) { return {fault::invalid_argument, shown_name(name) + " is empty"}; }
+
 } // namespace
 
 result<std::string> read_input(std::string const& name, std::size_t bytes_max) {
     if (name == "-")
-        return read_all(std::cin, "standard input", bytes_max);
+        return read_all(std::cin, shown_name(name), bytes_max);
     errno = 0;
     std::ifstream file(name, std::ios::binary);
     if (!file)
@@ -40,8 +44,15 @@ result<std::string> read_secret_file(std::string const& name) {
         return text.error();
     auto line = text->substr(0, text->find_first_of("\r\n"));
     if (line.empty())
-        return failure{fault::invalid_argument, name + " is empty"};
+        return empty(name);
     return line;
+}
+
+result<std::string> read_json_file(std::string const& name, std::size_t bytes_max) {
+    auto text = read_input(name, bytes_max);
+    if (text.has_value() && text->find_first_not_of(" \t\r\n") == std::string::npos)
+        return empty(name);
+    return text;
 }
 
 } // namespace klen::webhooks::app

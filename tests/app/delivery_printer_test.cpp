@@ -50,6 +50,20 @@ TEST(delivery_printer, calls_nothing_wrong_that_it_could_not_check) {
     EXPECT_EQ(out.str().find("WRONG"), std::string::npos) << out.str();
 }
 
+TEST(delivery_printer, json_says_null_of_what_it_could_not_check) {
+    auto const told = [](delivery_check const& found) {
+        std::ostringstream out;
+        delivery_printer printer(out, {.json = true});
+        printer.delivery(std::chrono::system_clock::now(), found, "{}", {200, {}});
+        return boost::json::parse(out.str()).as_object();
+    };
+    auto unchecked = verified();
+    unchecked.klen_signature = unchecked.standard_signature = unchecked.checked = false;
+    EXPECT_TRUE(told(unchecked).at("klen_signature").is_null());
+    EXPECT_TRUE(told(unchecked).at("standard_signature").is_null());
+    EXPECT_EQ(told(verified()).at("klen_signature"), true);
+}
+
 TEST(delivery_printer, lets_no_control_character_through) {
     std::ostringstream out;
     delivery_printer printer(out, {});

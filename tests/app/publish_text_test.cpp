@@ -24,6 +24,20 @@ TEST(publish_text, refuses_to_fill_in_what_it_cannot) {
     EXPECT_TRUE(filled_in(R"({"payload":7})", {"call.ended", {}, {}}).has_error());
 }
 
+TEST(publish_text, fills_in_accounts_event_by_event) {
+    constexpr char const* batch =
+        R"([ {"account_id":"own","event_type":"a.b","payload":{"n":1.0}}, {"event_type":"a.b","payload":{}} ,{broken}])";
+    EXPECT_EQ(*filled_in(batch, {{}, {}, {}, "default"}),
+              R"([{"account_id":"own","event_type":"a.b","payload":{"n":1.0}},)"
+              R"({"account_id":"default","event_type":"a.b","payload":{}},{broken}])");
+    EXPECT_EQ(*filled_in(batch, {{}, "named", {}, "default"}),
+              R"([{"account_id":"named","event_type":"a.b","payload":{"n":1}},)"
+              R"({"account_id":"named","event_type":"a.b","payload":{}},{broken}])");
+    EXPECT_EQ(*filled_in("[]", {{}, "named", {}}), "[]");
+    EXPECT_EQ(*filled_in("[{}", {{}, "named", {}}), "[{}") << "the daemon says what is wrong";
+    EXPECT_TRUE(filled_in(batch, {{}, {}, "id"}).has_error());
+}
+
 TEST(publish_text, has_a_sample_of_each_of_the_eleven_types) {
     auto const all = boost::json::parse(*all_samples("acct_1")).as_array();
     EXPECT_EQ(all.size(), 11U);

@@ -49,17 +49,39 @@ TEST(views, a_delivery_is_shown_with_its_body_and_attempts) {
          "status":500,"error_class":"http_status","message":"HTTP 500","remote_address":null,"next_attempt_at":null,
          "request_headers":[["X-Klen-Attempt","2"]],"response_headers":[["Server","x\u001b[2J"]],
          "response_body":"{\"why\":1.50}","response_body_encoding":"utf-8"}]})");
-    auto const brief = delivery_text(delivery, false);
+    auto const brief = delivery_text(delivery, false, {});
     for (char const* part : {"\"n\": 9007199254740993", "10.0 s", "timeout", "HTTP 500", "manual", "192.0.2.1:443",
                              "2026-03-02T09:19:51Z"})
         EXPECT_TRUE(has(brief, part)) << part << " in\n" << brief;
     EXPECT_FALSE(has(brief, "X-Klen-Attempt"));
     for (std::size_t at = 0; at < brief.size(); at = brief.find('\n', at) + 1)
         EXPECT_LE(brief.find('\n', at) - at, 120U) << brief.substr(at);
-    auto const full = delivery_text(delivery, true);
+    auto const full = delivery_text(delivery, true, {});
     for (char const* part : {"X-Klen-Attempt: 2", "Server: x?[2J", "\"why\": 1.5", "no response"})
         EXPECT_TRUE(has(full, part)) << part << " in\n" << full;
     EXPECT_FALSE(has(full, "\x1b"));
+}
+
+TEST(views, a_delivery_that_is_overdue_says_where_to_look) {
+    auto const shown = [](char const* status, wall_time now) {
+        return delivery_text(read(R"({"id":"d1","status":")" + std::string(status) +
+                                  R"(","next_attempt_at":"2026-03-02T09:19:51.903Z"})"),
+                             false, now);
+    };
+    auto const at = *parse_rfc3339("2026-03-02T09:19:51.903Z");
+    EXPECT_TRUE(has(shown("pending", at + std::chrono::seconds(1)), "webhook is disabled"));
+    EXPECT_FALSE(has(shown("pending", at - std::chrono::seconds(1)), "webhook is disabled"));
+    EXPECT_FALSE(has(shown("delivering", at + std::chrono::seconds(1)), "webhook is disabled"));
+}
+
+TEST(views, a_webhook_that_just_began_to_fail_does_not_count_none) {
+    auto const shown = [](std::string const& failing_since, char const* count) {
+        return webhook_text(read(R"({"id":"w1","enabled":true,"failing_since":)" + failing_since +
+                                 R"(,"health":{"consecutive_failures":)" + count + "}}"));
+    };
+    EXPECT_TRUE(has(shown(R"("2026-03-02T09:18:41.903Z")", "0"), "0 so far"));
+    EXPECT_FALSE(has(shown(R"("2026-03-02T09:18:41.903Z")", "2"), "so far"));
+    EXPECT_FALSE(has(shown("null", "0"), "so far"));
 }
 
 TEST(views, bodies_that_are_no_json_or_no_text_are_shown_as_what_they_are) {
@@ -72,17 +94,17 @@ TEST(views, bodies_that_are_no_json_or_no_text_are_shown_as_what_they_are) {
 
 TEST(views, resending_answers_without_event_and_attempts) {
     auto const text =
-        delivery_text(read(R"({"id":"d1","status":"pending","attempts_made":1,"last_attempt":null})"), false);
+        delivery_text(read(R"({"id":"d1","status":"pending","attempts_made":1,"last_attempt":null})"), false, {});
     EXPECT_FALSE(has(text, "attempts:\n")) << text;
     EXPECT_FALSE(has(text, "retention")) << text;
-    EXPECT_TRUE(has(delivery_text(read(R"({"id":"d1","event":null,"attempts":[]})"), false), "past its retention"));
+    EXPECT_TRUE(has(delivery_text(read(R"({"id":"d1","event":null,"attempts":[]})"), false, {}), "past its retention"));
 }
 
 TEST(views, what_is_shown_in_part_says_how_to_go_on) {
     auto const delivery = read(R"({"id":"d1","event":null,"next_cursor":"c1","attempts":[
         {"attempt":7,"status":null,"request_headers":null,"request_headers_left_out":true}]})");
-    EXPECT_TRUE(has(delivery_text(delivery, false), "there are earlier attempts: --cursor c1\n"));
-    EXPECT_TRUE(has(delivery_text(delivery, true), "left out")) << delivery_text(delivery, true);
+    EXPECT_TRUE(has(delivery_text(delivery, false, {}), "there are earlier attempts: --cursor c1\n"));
+    EXPECT_TRUE(has(delivery_text(delivery, true, {}), "left out")) << delivery_text(delivery, true, {});
     auto const event = read(R"({"id":"e1","body":{},"next_cursor":"c2","deliveries":[{"id":"d1","attempts":[]}]})");
     EXPECT_TRUE(has(event_text(event), "there are more deliveries: --cursor c2\n"));
     auto const whole = read(R"({"id":"e1","body":{},"next_cursor":null,"deliveries":[{"id":"d1","attempts":[]}]})");
@@ -130,7 +152,7 @@ TEST(views, answers_of_another_version_are_shown_as_far_as_they_go) {
         auto const answer = read(text);
         EXPECT_NO_THROW({
             webhook_text(answer);
-            delivery_text(answer, true);
+            delivery_text(answer, true, {});
             event_text(answer);
             event_type_text(answer);
             job_text(answer);

@@ -81,6 +81,25 @@ TEST_F(tls, sighup_with_a_broken_certificate_keeps_the_one_before_and_says_so) {
     EXPECT_NE(connect()->certificate(), before->certificate());
 }
 
+TEST_F(tls, a_command_says_why_it_does_not_believe_the_daemon) {
+    store(ca.issue({.addresses = {}}));
+    start();
+    klen::webhooks::testing::test_ca const other;
+    auto const whoami = [this](std::string const& host, std::string const& authorities) {
+        return run_command({"whoami", "--url", "https://" + host + ":" + std::to_string(it->port())},
+                           {{"SSL_CERT_FILE", authorities}, {"KLEN_WEBHOOKS_KEY", it->key()}});
+    };
+    auto const believed = whoami("localhost", ca.file());
+    EXPECT_EQ(believed.code, 0) << believed.err;
+    auto const unknown = whoami("localhost", other.file());
+    EXPECT_EQ(unknown.code, 4);
+    EXPECT_NE(unknown.err.find("is not accepted: "), std::string::npos) << unknown.err;
+    EXPECT_NE(unknown.err.find(other.file() + " (SSL_CERT_FILE)"), std::string::npos) << unknown.err;
+    auto const elsewhere = whoami("127.0.0.1", ca.file());
+    EXPECT_EQ(elsewhere.code, 4);
+    EXPECT_NE(elsewhere.err.find("the certificate is not for 127.0.0.1"), std::string::npos) << elsewhere.err;
+}
+
 TEST_F(tls, a_start_with_a_certificate_that_cannot_be_used_ends_with_the_reason) {
     store({.certificate = ca.issue().certificate, .key = ca.issue().key});
     daemon refused(daemon::settings{{"KLEN_WEBHOOKS_SERVER_TLS_CERTIFICATE_FILE", certificate},

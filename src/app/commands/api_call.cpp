@@ -6,6 +6,7 @@
 #include "klen/webhooks/event/json_body.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <thread>
 
@@ -23,12 +24,51 @@ int not_json(api_answer const& answer) {
                                      ") is no JSON: is --url (or --api) the daemon's API?");
 }
 
+/// Fields whose options have other names. Those of events are not among them: whoever publishes wrote them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> options_of_fields{
+    {{"disabled_note", "--note"},
+     {"note", "--note"},
+     {"subscribed_events", "--event"},
+     {"headers", "--header"},
+     {"secret", "--use-secret-file"},
+     {"permissions", "--permission"},
+     {"max_concurrency", "--max-concurrency"},
+     {"max_rate_per_second", "--max-rate"},
+     {"grace_period_hours", "--grace"}}};
+
+/// One problem, "field: what is wrong"; "field[3]: …" and "field.member: …" as well.
+std::string with_option_for_field(std::string_view problem) {
+    auto const colon = problem.find(": ");
+    auto const name = problem.substr(0, problem.find_first_of(".[:"));
+    auto const* const found = std::ranges::find(options_of_fields, name, [](auto const& pair) { return pair.first; });
+    if (colon == std::string_view::npos || found == options_of_fields.end())
+        return std::string(problem);
+    auto const member = problem.substr(0, colon).substr(name.size());
+    std::string out(found->second);
+    if (member.starts_with('.'))
+        out.append(" ").append(member.substr(1));
+    return out.append(problem.substr(colon));
+}
+
+std::string with_options_for_fields(std::string_view problems) {
+    constexpr std::string_view between = "; ";
+    std::string out;
+    while (!problems.empty()) {
+        auto const one = problems.substr(0, problems.find(between));
+        problems.remove_prefix(std::min(one.size() + between.size(), problems.size()));
+        out.append(out.empty() ? "" : between).append(with_option_for_field(one));
+    }
+    return out;
+}
+
 /// What the daemon says of its HTTP interface, in the words of this command line.
 std::string in_options(std::string const& code, std::string const& message) {
     if (code == "authentication_required")
         return "give an API key with --key-file, --key or KLEN_WEBHOOKS_KEY";
-    if (code != "validation_error" || !message.starts_with("account_id: is missing"))
+    if (code != "validation_error")
         return message;
+    if (!message.starts_with("account_id: is missing"))
+        return with_options_for_fields(message);
     if (message.find("whose key") != std::string::npos)
         return "say whose key it is: --account ID, or --platform";
     return "a platform key must say for whom it acts: --account ID, or KLEN_WEBHOOKS_ACCOUNT";
@@ -63,9 +103,21 @@ std::string explain(api_answer const& answer) {
     auto out = code.empty() || message.empty()
                    ? "the daemon answered with HTTP status " + std::to_string(answer.status)
                    : terminal_safe(code, 64) + ": " + terminal_safe(in_options(code, message), message_bytes_max, true);
+    constexpr int first_server_error = 500;
+    if (answer.status >= first_server_error && !answer.request_id.empty())
+        out += " (request id " + terminal_safe(answer.request_id, 128) + ")";
     if (!answer.retry_after.empty())
         out += " (try again after " + terminal_safe(answer.retry_after, 32) + " s)";
     return out;
+}
+
+std::string error_as_json(api_answer const& answer) {
+    auto const parsed = answer.request_id.empty() ? std::nullopt : read_json(answer.body);
+    auto const end = answer.body.rfind('}');
+    if (!parsed || !parsed->value.is_object() || parsed->value.as_object().empty() ||
+        parsed->value.as_object().contains("request_id"))
+        return answer.body;
+    return std::string(answer.body).insert(end, R"(,"request_id":)" + json_quoted(answer.request_id));
 }
 
 int complain_about(api_answer const& answer) {
@@ -95,7 +147,7 @@ called call_or_complain(api_options const& api, result<api_request> const& reque
         return failed(complain_about(answer.error()));
     if (!answer->ok()) {
         if (api.json && !answer->body.empty())
-            std::cout << answer->body << '\n';
+            std::cout << error_as_json(*answer) << '\n';
         return failed(complain_about(*answer));
     }
     if (answer->replayed)

@@ -20,8 +20,11 @@ namespace klen::webhooks::app {
 /// A caller with the URL, key and time limit of `api`. Errors are the user's.
 result<api_caller> caller_for(api_options const& api);
 
-/// The API's error as a sentence: "not_found: there is no such webhook", or the status when the body says nothing.
+/// The API's error as a sentence: "not_found: there is no such webhook", or the status when the body says nothing. With
+/// the request id where the daemon is at fault.
 std::string explain(api_answer const& answer);
+/// The API's error for --json: as it came, with the request id beside its members. Empty when it has no body.
+std::string error_as_json(api_answer const& answer);
 /// Prints the sentence; returns the exit code of such an answer.
 int complain_about(api_answer const& answer);
 /// Prints why there was no answer; returns its exit code.

@@ -14,13 +14,13 @@ constexpr char const* event_types_path = "/api/v1/event-types";
 constexpr std::size_t sample_bytes_max = std::size_t{4} << 20;
 
 text_function delivery_shower(bool full) {
-    return [full](json_answer const& answer) { return delivery_text(answer, full); };
+    return [full](json_answer const& answer) { return delivery_text(answer, full, system_clock().wall()); };
 }
 
 int send_event_type(api_options const& api, event_type_fields const& what, bool create) {
     std::string sample;
     if (!what.sample_file.empty()) {
-        auto read = read_input(what.sample_file, sample_bytes_max);
+        auto read = read_json_file(what.sample_file, sample_bytes_max);
         if (read.has_error())
             return complain(exit_usage, read.error().message);
         sample = std::move(*read);

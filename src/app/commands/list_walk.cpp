@@ -75,7 +75,7 @@ int walk_list(api_caller const& call, pause_function const& pause, bool json, ap
         if (answer.has_error())
             return complain_about(answer.error());
         if (json && (!paging.all || !answer->ok()) && !answer->body.empty())
-            std::cout << answer->body << '\n';
+            std::cout << (answer->ok() ? answer->body : error_as_json(*answer)) << '\n';
         if (!answer->ok())
             return complain_about(*answer);
         auto const parsed = read_json(answer->body);

@@ -56,7 +56,6 @@ std::optional<publish_answer> read_publish_answer(api_answer const& answer, std:
             accepted.add({number, text_member(item, "id"), type});
             continue;
         }
-        out.another_account = out.another_account || text_member(item, "error") == "permission_denied";
         out.refused.push_back("event " + number + (type.empty() ? "" : " (" + terminal_safe(type, 128) + ")") + ": " +
                               reason(item));
     }

@@ -14,7 +14,6 @@ struct publish_answer {
     std::size_t count = 0;
     std::string accepted;             ///< text: the ids
     std::vector<std::string> refused; ///< a sentence each: which one and why
-    bool another_account = false;     ///< at least one was refused for its account or permission
 };
 
 /// None when the answer tells of no event: an error of the call as a whole. `sent` is the request's body: items are

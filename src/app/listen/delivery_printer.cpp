@@ -94,12 +94,13 @@ void delivery_printer::delivery_for_people(wall_time at, delivery_check const& f
 void delivery_printer::delivery_as_json(wall_time at, delivery_check const& found, std::string_view body,
                                         answer const& given) {
     auto const truth = [](bool value) { return value ? "true" : "false"; };
+    auto const signature = [&](bool fits) { return found.checked ? truth(fits) : "null"; };
     std::string canonical;
     bool const broken = event::canonical_json(body, {}, canonical).has_value();
     out_ << R"({"time":")" << rfc3339_ms(at) << R"(","event_type":)" << json_quoted(found.event_type)
          << R"(,"delivery_id":)" << json_quoted(found.delivery_id) << R"(,"attempt":)" << found.attempt
-         << R"(,"status":)" << given.status << R"(,"klen_signature":)" << truth(found.klen_signature)
-         << R"(,"standard_signature":)" << truth(found.standard_signature) << R"(,"verified":)"
+         << R"(,"status":)" << given.status << R"(,"klen_signature":)" << signature(found.klen_signature)
+         << R"(,"standard_signature":)" << signature(found.standard_signature) << R"(,"verified":)"
          << truth(found.verified()) << R"(,"problem":)" << json_quoted(found.problem) << R"(,"bytes":)" << body.size()
          << R"(,"body":)" << (broken ? "null" : canonical) << "}\n";
 }

@@ -25,6 +25,16 @@ std::string event_lines(json_answer const& delivery) {
     return "body:\n" + body_lines(member_of(member_of(delivery.text, "event"), "body"), {}, "  ");
 }
 
+/// When it is, and where to look when that is past.
+std::string next_attempt(json::value const& delivery, wall_time now) {
+    auto out = time_member(delivery, "next_attempt_at");
+    auto const at = parse_rfc3339(text_member(delivery, "next_attempt_at"));
+    if (at && *at < now && text_member(delivery, "status") == "pending")
+        out += ": it is due; should it stay so, its webhook is disabled, paused after failures, or at its limits "
+               "(`klen-webhooks webhook show` says which)";
+    return out;
+}
+
 /// Headers and bodies of one attempt.
 std::string attempt_text(std::string const& canonical) {
     auto const attempt = read_json(canonical);
@@ -68,7 +78,7 @@ list_view delivery_list_view(bool of_event) {
             }};
 }
 
-std::string delivery_text(json_answer const& delivery, bool full) {
+std::string delivery_text(json_answer const& delivery, bool full, wall_time now) {
     auto const& d = delivery.value;
     text_block out;
     out.add("id", text_member(d, "id"))
@@ -78,7 +88,7 @@ std::string delivery_text(json_answer const& delivery, bool full) {
         .add("event type", text_member(d, "event_type"))
         .add("status", text_member(d, "status"))
         .add("attempts made", text_member(d, "attempts_made"))
-        .add_unless_empty("next attempt", time_member(d, "next_attempt_at"));
+        .add_unless_empty("next attempt", next_attempt(d, now));
     auto text = out.take();
     // Resending and cancelling answer without event and attempts.
     if (d.is_object() && d.as_object().contains("event"))

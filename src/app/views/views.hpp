@@ -2,6 +2,7 @@
 
 #include "app/commands/api_call.hpp"
 #include "app/json_answer.hpp"
+#include "klen/webhooks/base/clock.hpp"
 
 #include <string>
 
@@ -16,8 +17,9 @@ std::string test_text(json_answer const& outcome);
 
 /// `of_event`: all are of one event, so the webhook is shown instead.
 list_view delivery_list_view(bool of_event);
-/// `full`: also headers and bodies of each attempt.
-std::string delivery_text(json_answer const& delivery, bool full);
+/// `full`: also headers and bodies of each attempt. `now`: what should have been sent by then has a hint why it was
+/// not.
+std::string delivery_text(json_answer const& delivery, bool full, wall_time now);
 
 list_view event_list_view();
 std::string event_text(json_answer const& event);

@@ -50,7 +50,14 @@ std::string circuit_text(json::value const& health) {
     return state == "half_open" ? "half open: one attempt is made to see whether it answers" : "";
 }
 
-std::string health_text(json::value const& health) {
+/// Counts are written down now and then (delivery.statistics_interval_ms), that it fails at once.
+std::string failures_text(json::value const& webhook, json::value const& health) {
+    auto const count = text_member(health, "consecutive_failures");
+    bool const behind = count == "0" && !text_member(webhook, "failing_since").empty();
+    return behind ? "0 so far: the newest are counted in a moment" : count;
+}
+
+std::string health_text(json::value const& webhook, json::value const& health) {
     text_block out("  ");
     out.add("pending", text_member(health, "pending") + (is_true(health, "pending_is_minimum") ? " or more" : ""));
     out.add("last success", time_member(health, "last_success_at"));
@@ -58,7 +65,7 @@ std::string health_text(json::value const& health) {
     if (auto const why = text_member(health, "last_failure_class"); !why.empty())
         failure += " (" + why + ")";
     out.add("last failure", failure);
-    out.add("failures in a row", text_member(health, "consecutive_failures"));
+    out.add("failures in a row", failures_text(webhook, health));
     out.add_unless_empty("circuit", circuit_text(health));
     out.add("last hour", window_text(member(health, "last_hour")));
     out.add("last day", window_text(member(health, "last_day")));
@@ -106,7 +113,7 @@ std::string webhook_text(json_answer const& webhook) {
     if (headers.is_object() && !headers.as_object().empty())
         text += "headers:\n" + header_lines(headers, "  ");
     if (auto const& health = member(w, "health"); health.is_object())
-        text += "health:\n" + health_text(health);
+        text += "health:\n" + health_text(w, health);
     return text;
 }
 
