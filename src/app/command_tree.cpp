@@ -4,8 +4,10 @@
 #include "app/json_text.hpp"
 #include "base/settings_suggest.hpp"
 #include "klen/webhooks/app/application.hpp"
+#include "klen/webhooks/base/version.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 namespace klen::webhooks::app {
@@ -25,7 +27,58 @@ std::string refuse_empty(std::string const& text) { return text.empty() ? "must 
 
 bool is_shown(CLI::Option const* option) { return !option->get_group().empty(); }
 
+std::string from_to(int min, int max, std::string const& given) {
+    return " from " + std::to_string(min) + " to " + std::to_string(max) + ", not \"" + terminal_safe(given, 64) + '"';
+}
+
+template <class T>
+bool is_within(std::string const& text, T min, T max) {
+    T value{};
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() && value >= min && value <= max;
+}
+
+/// CLI11's errors in words that say what to write.
+std::string in_words(std::string text) {
+    auto const cut = [&text](std::string_view from, std::string_view instead) {
+        if (auto const at = text.find(from); at != std::string::npos)
+            text.replace(at, std::string::npos, instead);
+    };
+    auto const reword = [&text](std::string_view from, std::string_view instead) {
+        if (auto const at = text.find(from); at != std::string::npos)
+            text.replace(at, from.size(), instead);
+    };
+    constexpr std::string_view unread = "Could not convert: ";
+    if (text.starts_with(unread)) {
+        auto const equals = text.find(" = ");
+        return text.substr(unread.size(), equals - unread.size()) + ": cannot be \"" +
+               terminal_safe(text.substr(std::min(equals + 3, text.size())), 64) + '"';
+    }
+    if (text == "A subcommand is required")
+        return "a command is missing";
+    cut(": At Most ", " is given more than once");
+    cut(": 1 required ", " needs a value");
+    reword(" requires ", " goes only with ");
+    reword(" excludes ", " does not go with ");
+    return terminal_safe(text, 4096);
+}
+
 } // namespace
+
+CLI::Validator whole_number_from(int min, int max) {
+    return {[min, max](std::string const& text) {
+                return is_within<int>(text, min, max) ? std::string()
+                                                      : "must be a whole number" + from_to(min, max, text);
+            },
+            ""};
+}
+
+CLI::Validator number_from(int min, int max) {
+    return {[min, max](std::string const& text) {
+                return is_within<double>(text, min, max) ? std::string() : "must be a number" + from_to(min, max, text);
+            },
+            ""};
+}
 
 command_tree::command_tree()
     : app_("klen-webhooks: delivers webhooks from one binary and one PostgreSQL", "klen-webhooks") {
@@ -33,6 +86,7 @@ command_tree::command_tree()
     app_.require_subcommand(1);
     app_.footer(exit_codes);
     app_.set_help_all_flag("--help-all", "Help for all commands");
+    app_.set_version_flag("-V,--version", "klen-webhooks " + std::string(version()), "Show the version");
 }
 
 /// Values that options start from. Not CLI11's envname: that writes the variable of every subcommand, chosen or not,
@@ -77,7 +131,7 @@ void command_tree::add_api(CLI::App* to, bool account) {
 void command_tree::add_api_beside_url(CLI::App* to, std::string const& instead) {
     to->add_option("--api", common_.api.url, daemon_address)->capture_default_str()->group(daemon_options);
     auto const refuse = [instead](std::string const&) {
-        return "could be the webhook's URL or the daemon's: write " + instead +
+        return "--url could be the webhook's URL or the daemon's: write " + instead +
                " for the webhook's, --api URL (or KLEN_WEBHOOKS_URL) for the daemon's";
     };
     to->add_option("--url")->check(CLI::Validator(refuse, ""))->group("");
@@ -98,7 +152,7 @@ void command_tree::add_account_and_rest(CLI::App* to, bool account) {
     to->add_option("--timeout", api.timeout, "How long a call may take, like 10s")
         ->capture_default_str()
         ->group(daemon_options);
-    to->add_flag("--json", api.json, "Print the answer as it came");
+    to->add_flag("--json", api.json, "Print the answer as it came, an error with its request_id");
 }
 
 void command_tree::add_idempotency_key(CLI::App* to) {
@@ -108,29 +162,30 @@ void command_tree::add_idempotency_key(CLI::App* to) {
 
 void command_tree::add_paging(CLI::App* to, paged how) {
     auto& paging = common_.paging;
-    constexpr std::uint32_t limit_max = 200;
-    constexpr std::uint32_t page_max = 1'000'000'000;
+    constexpr int limit_max = 200;
+    constexpr int page_max = 1'000'000'000;
     to->add_option("--limit", paging.limit, "How many at once, up to 200")
-        ->check(CLI::Range(1U, limit_max))
+        ->check(whole_number_from(1, limit_max))
         ->option_text("N")
         ->group(list_options);
     if (how == paged::not_at_all)
         return;
     auto* const all = to->add_flag("--all", paging.all, "All of them, call after call; with --json an object a line")
                           ->group(list_options);
-    auto* const place =
-        how == paged::by_page
-            ? to->add_option("--page", paging.page, "Page, from 1")->check(CLI::Range(1U, page_max))->option_text("N")
-            : to->add_option("--cursor", paging.cursor, "Where to go on: what the list before ended with");
+    auto* const place = how == paged::by_page ? to->add_option("--page", paging.page, "Page, from 1")
+                                                    ->check(whole_number_from(1, page_max))
+                                                    ->option_text("N")
+                                              : to->add_option("--cursor", paging.cursor,
+                                                               "Where to go on: what the list before ended with");
     place->group(list_options);
     if (how == paged::by_page)
         all->excludes(place);
 }
 
-void command_tree::add_part(CLI::App* to, std::string const& plural, std::uint32_t limit_max) {
+void command_tree::add_part(CLI::App* to, std::string const& plural, int limit_max) {
     auto& paging = common_.paging;
     to->add_option("--limit", paging.limit, "How many " + plural + " at once, up to " + std::to_string(limit_max))
-        ->check(CLI::Range(1U, limit_max))
+        ->check(whole_number_from(1, limit_max))
         ->option_text("N")
         ->group(list_options);
     to->add_option("--cursor", paging.cursor, "Where to go on: what the part before ended with")->group(list_options);
@@ -138,6 +193,11 @@ void command_tree::add_part(CLI::App* to, std::string const& plural, std::uint32
 
 CLI::Option* command_tree::add_id(CLI::App* to, std::string const& name, std::string& into, std::string const& what) {
     return to->add_option(name, into, what)->required()->check(CLI::Validator(refuse_empty, ""));
+}
+
+void command_tree::add_secret_file(CLI::App* to, secret_target& into, std::string const& help) {
+    auto* const name = file(to->add_option("--secret-file", into.file, help));
+    to->add_flag("--force", into.force, "Write it even if the file exists")->needs(name);
 }
 
 CLI::Option* command_tree::repeated(CLI::Option* option) { return option->allow_extra_args(false); }
@@ -219,16 +279,38 @@ std::string command_tree::unexpected() const {
     return "not expected: " + words + (meant.empty() ? "" : "; did you mean " + meant + "?");
 }
 
+/// An error of CLI11's with the command whose help tells more.
+std::string command_tree::explained(CLI::ParseError const& e) const {
+    auto text = in_words(e.what());
+    if (text.starts_with(": ")) // CLI11 does not name a hidden option
+        text.erase(0, 2);
+    std::string path;
+    for (CLI::App const* at = &app_; !at->get_subcommands().empty();) {
+        at = at->get_subcommands().front();
+        path += " " + at->get_name();
+    }
+    return text + "; see `klen-webhooks" + path + " --help`";
+}
+
 int command_tree::run(int argc, char** argv) {
-    if (auto const wrong = unknown_command(argc, argv))
+    std::vector<char*> words(argv, argv + argc);
+    // As with other tools: `help webhook list` is `webhook list --help`.
+    std::string help = "--help";
+    if (argc > 1 && std::string_view(argv[1]) == "help") {
+        words.erase(words.begin() + 1);
+        words.push_back(help.data());
+    }
+    auto const count = static_cast<int>(words.size());
+    if (auto const wrong = unknown_command(count, words.data()))
         return complain(exit_usage, *wrong);
     try {
-        app_.parse(argc, argv);
+        app_.parse(count, words.data());
     } catch (CLI::ExtrasError const&) {
         return complain(exit_usage, unexpected());
+    } catch (CLI::Success const& e) {
+        return app_.exit(e); // help, or the version
     } catch (CLI::ParseError const& e) {
-        // Help is an "error" of code 0; every other one is the user's.
-        return app_.exit(e) == 0 ? exit_ok : exit_usage;
+        return complain(exit_usage, explained(e));
     }
     take_default_account();
     return chosen_();

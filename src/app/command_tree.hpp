@@ -53,9 +53,11 @@ class command_tree {
     /// --limit and what else walks a list.
     void add_paging(CLI::App* to, paged how);
     /// --limit and --cursor of what is shown with one thing: its `plural`.
-    void add_part(CLI::App* to, std::string const& plural, std::uint32_t limit_max);
+    void add_part(CLI::App* to, std::string const& plural, int limit_max);
     /// The thing that the command is about; empty is refused: it would name the list.
     static CLI::Option* add_id(CLI::App* to, std::string const& name, std::string& into, std::string const& what);
+    /// --secret-file with `help`, and --force.
+    void add_secret_file(CLI::App* to, secret_target& into, std::string const& help);
     /// An option that may be repeated, one value each time: without that it would swallow what follows it.
     static CLI::Option* repeated(CLI::Option* option);
 
@@ -80,6 +82,7 @@ class command_tree {
     void take_default_account();
     std::optional<std::string> unknown_command(int argc, char** argv) const;
     std::string unexpected() const;
+    std::string explained(CLI::ParseError const& e) const;
     CLI::App const* chosen_command() const;
 
     CLI::App app_;
@@ -90,6 +93,10 @@ class command_tree {
     std::map<CLI::Option const*, std::vector<std::string>> values_;
     std::set<CLI::Option const*> files_;
 };
+
+/// What an option's number may be. CLI11's own check says "Value abc not in range 0.000000 to 168.000000".
+CLI::Validator whole_number_from(int min, int max);
+CLI::Validator number_from(int min, int max);
 
 void declare_daemon_commands(command_tree& in);
 void declare_webhook_commands(command_tree& in);

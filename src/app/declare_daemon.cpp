@@ -17,7 +17,8 @@ constexpr char const* reseal_procedure =
     "     ones: else those that do not know it yet cannot send for webhooks made meanwhile.\n"
     "  3. Run klen-webhooks reseal with the same configuration. Daemons go on meanwhile; run again, it does\n"
     "     what is left.\n"
-    "  4. Take the old key out of the configurations; they are read at the next start.\n"
+    "  4. Keep the old key listed for intake.idempotency_window_hours more: answers that a repeated call still\n"
+    "     gets are sealed with it. Then take it out of the configurations; they are read at the next start.\n"
     "A secret that still signs and that none of the keys opens is named by its webhook's id; the others are done,\n"
     "the exit code is 1. Without its key, give the webhook a new one: webhook rotate-secret ID --grace 0.";
 

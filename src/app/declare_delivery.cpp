@@ -57,7 +57,7 @@ void declare_list(command_tree& in, CLI::App& group) {
 void declare_show(command_tree& in, CLI::App& group) {
     auto const id = std::make_shared<std::string>();
     auto const full = std::make_shared<bool>(false);
-    constexpr std::uint32_t attempts_max = 100;
+    constexpr int attempts_max = 100;
     auto& common = in.common();
     auto* const sub =
         in.command(group, "show", "Show one delivery, its body and its newest attempts",

@@ -24,7 +24,8 @@ void declare_publish(command_tree& in, CLI::App& parent) {
     auto* const file =
         in.file(sub->add_option("file", what->file, "File with the event as JSON; - for standard input"));
     auto* const type = in.hint(sub->add_option("--type", what->type, "Event type, like call.ended"), types());
-    auto* const sample = sub->add_flag("--sample", what->sample, "Publish the built-in sample of --type");
+    auto* const sample =
+        sub->add_flag("--sample", what->sample, "Publish the sample of --type, from the catalogue if it was added");
     auto* const all = sub->add_flag("--all-samples", what->all_samples, "Publish a sample of each built-in type");
     auto* const id = sub->add_option("--id", what->id, "Idempotency key: published twice, stored once");
     sample->needs(type)->excludes(file)->excludes(all);
@@ -35,7 +36,9 @@ void declare_publish(command_tree& in, CLI::App& parent) {
             throw CLI::ValidationError("publish", "give a FILE (- for standard input), --sample or --all-samples");
         in.choose([&api, what] { return run_publish(api, *what); });
     });
-    command_tree::footer(sub, "An event's own account_id wins over KLEN_WEBHOOKS_ACCOUNT, not over --account.\n\n"
+    command_tree::footer(sub, "An event's own account_id wins over KLEN_WEBHOOKS_ACCOUNT, not over --account;\n"
+                              "so it does in an array, event by event.\n"
+                              "A sample is of the account that is named so, else of the key's own.\n\n"
                               "Examples:\n"
                               "  klen-webhooks publish event.json\n"
                               "  klen-webhooks publish --type call.ended --sample --account acct_1");
@@ -58,7 +61,7 @@ void declare_event_list(command_tree& in, CLI::App& group) {
 
 void declare_show(command_tree& in, CLI::App& group) {
     auto const id = std::make_shared<std::string>();
-    constexpr std::uint32_t deliveries_max = 200;
+    constexpr int deliveries_max = 200;
     auto& common = in.common();
     auto* const sub =
         in.command(group, "show", "Show one event, its body and its deliveries with their newest attempts",

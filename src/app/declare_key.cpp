@@ -47,11 +47,11 @@ void declare_key_create(command_tree& in, CLI::App& group) {
     in.one_of(command_tree::repeated(
                   sub->add_option("--permission", what->permissions, "What it may do; may be repeated; all without")),
               all_permissions());
-    constexpr std::int32_t rate_max = 1'000'000;
+    constexpr int rate_max = 1'000'000;
     sub->add_option("--max-requests", what->max_requests_per_second, "Most requests a second; as configured without")
-        ->check(CLI::Range(1, rate_max))
+        ->check(whole_number_from(1, rate_max))
         ->option_text("N");
-    in.file(sub->add_option("--secret-file", what->secret_file, "Write the key there (0600) instead of showing it"));
+    in.add_secret_file(sub, what->into, "Write the key there (0600) instead of showing it");
     in.add_idempotency_key(sub);
     finish(in, sub, "A key of that account",
            "Examples:\n"

@@ -11,7 +11,10 @@ void declare_listen_command(command_tree& in) {
     auto* const sub = in.command(in.root(), "listen", "Run the demo receiver: verifies and shows deliveries",
                                  [how] { return run_listen(*how); });
     sub->add_option("--address", how->address, "IP address to listen on")->capture_default_str();
-    sub->add_option("--port", how->port, "Port; 0: any free one")->capture_default_str();
+    constexpr int port_max = 65535;
+    sub->add_option("--port", how->port, "Port; 0: any free one")
+        ->capture_default_str()
+        ->check(whole_number_from(0, port_max));
     command_tree::repeated(sub->add_option("--secret", how->secrets,
                                            "Webhook secret (whsec_...); may be repeated; or KLEN_WEBHOOKS_SECRET"));
     in.file(command_tree::repeated(

@@ -45,7 +45,7 @@ void declare_webhook_create(command_tree& in, CLI::App& group) {
         sub->add_option("--header", fields.headers, "Custom header, \"Name: value\"; may be repeated"));
     sub->add_flag("--disabled", fields.disable, "Create it disabled");
     in.file(sub->add_option("--use-secret-file", what->use_secret_file, use_secret_file));
-    in.file(sub->add_option("--secret-file", what->secret_file, secret_file));
+    in.add_secret_file(sub, what->into, secret_file);
     in.add_idempotency_key(sub);
     in.add_api_beside_url(sub, "it without an option");
     command_tree::footer(sub, "Example:\n"
@@ -118,12 +118,12 @@ void declare_disable(command_tree& in, CLI::App& group) {
 
 void declare_secret(command_tree& in, CLI::App& group) {
     auto const id = std::make_shared<std::string>();
-    auto const file = std::make_shared<std::string>();
+    auto const into = std::make_shared<secret_target>();
     auto& api = in.common().api;
     auto* const sub = in.command(group, "secret", "Show a webhook's secrets, newest first",
-                                 [&api, id, file] { return run_webhook_secret(api, *id, *file); });
+                                 [&api, id, into] { return run_webhook_secret(api, *id, *into); });
     command_tree::add_id(sub, "id", *id, webhook_id);
-    in.file(sub->add_option("--secret-file", *file, "Write the newest there (0600) and show none"));
+    in.add_secret_file(sub, *into, "Write the newest there (0600) and show none");
     in.add_api(sub);
 }
 
@@ -133,17 +133,17 @@ void declare_rotate(command_tree& in, CLI::App& group) {
     auto* const sub = in.command(group, "rotate-secret", "Give a webhook a new secret; shows it",
                                  [&api, what] { return run_webhook_rotate_secret(api, *what); });
     command_tree::add_id(sub, "id", what->webhook, webhook_id);
-    constexpr double hours_max = 168;
+    constexpr int hours_max = 168;
     sub->add_option("--grace", what->grace_hours,
                     "How long the secret before goes on signing beside it, 0 to 168 hours; as configured without")
-        ->check(CLI::Range(0.0, hours_max))
+        ->check(number_from(0, hours_max))
         ->option_text("HOURS");
     in.file(sub->add_option("--use-secret-file", what->use_secret_file, use_secret_file));
-    in.file(sub->add_option("--secret-file", what->secret_file, secret_file));
+    in.add_secret_file(sub, what->into, secret_file);
     in.add_idempotency_key(sub);
     in.add_api(sub);
     command_tree::footer(sub, "Example:\n"
-                              "  klen-webhooks webhook rotate-secret ID --grace 48 --secret-file crm.secret");
+                              "  klen-webhooks webhook rotate-secret ID --grace 48 --secret-file crm.secret --force");
 }
 
 void declare_test(command_tree& in, CLI::App& group) {

@@ -79,6 +79,55 @@ TEST(command_line, files_that_cannot_be_used_are_errors_of_the_configuration) {
         unsetenv(name.c_str());
 }
 
+/// A variable while a test runs.
+class variable {
+  public:
+    variable(std::string name, std::string const& value) : name_(std::move(name)) {
+        setenv(name_.c_str(), value.c_str(), 1);
+    }
+    ~variable() { unsetenv(name_.c_str()); }
+    variable(variable const&) = delete;
+    variable& operator=(variable const&) = delete;
+
+  private:
+    std::string name_;
+};
+
+TEST(command_line, a_log_file_without_its_folder_is_an_error_of_the_configuration) {
+    variable const with("KLEN_WEBHOOKS_LOG_FILE", "/nowhere/klen.log");
+    for (char const* command : {"check-config", "serve"}) {
+        auto const got = run_line({command});
+        EXPECT_EQ(got.code, exit_config) << got.err;
+        EXPECT_NE(got.err.find("log.file: /nowhere/klen.log cannot be opened: No such file or directory\n"),
+                  std::string::npos)
+            << got.err;
+        EXPECT_NE(got.err.find("has 1 error;"), std::string::npos) << got.err;
+    }
+}
+
+TEST(command_line, a_database_url_that_cannot_work_is_an_error_of_the_configuration) {
+    for (auto const& [url, told] : std::map<std::string, std::string>{
+             {"postgresql://u:secretword@h/d?sslmod=require", "no option \"sslmod\"; did you mean sslmode?"},
+             {"postgresql://u:secretword@h:99999/d", "from 1 to 65535, not \"99999\""}}) {
+        variable const with("KLEN_WEBHOOKS_DATABASE_URL", url);
+        variable const key("KLEN_WEBHOOKS_SECRETS_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+        for (char const* command : {"check-config", "serve", "migrate"}) {
+            auto const got = run_line({command});
+            EXPECT_EQ(got.code, exit_config) << command << got.err;
+            EXPECT_NE(got.err.find("database.url: "), std::string::npos) << got.err;
+            EXPECT_NE(got.err.find(told), std::string::npos) << got.err;
+            EXPECT_EQ(got.err.find("secretword"), std::string::npos) << got.err;
+        }
+    }
+}
+
+TEST(command_line, a_certificate_without_its_key_is_tried_all_the_same) {
+    variable const with("KLEN_WEBHOOKS_SERVER_TLS_CERTIFICATE_FILE", "/nowhere/certificate.pem");
+    auto const got = run_line({"check-config"});
+    EXPECT_NE(got.err.find("server.tls_key_file: is needed"), std::string::npos) << got.err;
+    EXPECT_NE(got.err.find("/nowhere/certificate.pem cannot be used"), std::string::npos) << got.err;
+}
+
 TEST(command_line, what_is_wrong_on_the_line_is_exit_code_2) {
     unsetenv("KLEN_WEBHOOKS_KEY"); // with a key a daemon would be asked
     std::vector<std::vector<std::string>> const lines{
@@ -91,7 +140,6 @@ TEST(command_line, what_is_wrong_on_the_line_is_exit_code_2) {
         {"publish", "--sample"},
         {"publish", "--all-samples", "--type", "call.ended"},
         {"publish", "-", "--all-samples"},
-        {"publish", "--type", "no.such", "--sample"},
         {"listen", "--status", "99"},
         {"listen", "--delay", "soon"},
         {"listen", "--secret", "whsec_no"},
@@ -127,6 +175,44 @@ TEST(command_line, what_is_left_over_is_told_as_it_was_written) {
     EXPECT_NE(got.err.find("not expected: --acount a --dance; did you mean --account?"), std::string::npos) << got.err;
 }
 
+TEST(command_line, what_is_wrong_is_told_in_words_of_the_command_line) {
+    struct wrong {
+        std::vector<std::string> words;
+        char const* told;
+    };
+    for (auto const& [words, told] : std::vector<wrong>{
+             {{"webhook", "update", "w", "--name", "a", "--name", "b"},
+              "--name is given more than once; see `klen-webhooks webhook update --help`"},
+             {{"webhook", "update", "w", "--name"}, "--name needs a value; see"},
+             {{"webhook", "rotate-secret", "w", "--grace", "abc"},
+              "--grace: must be a number from 0 to 168, not \"abc\"; see"},
+             {{"listen", "--port", "99999"}, "--port: must be a whole number from 0 to 65535, not \"99999\"; see"},
+             {{"listen", "--count", "many"}, "--count: cannot be \"many\"; see"},
+             {{"webhook", "list", "--enabled", "--disabled"}, " does not go with --"},
+             {{"webhook", "secret", "w", "--force"}, "--force goes only with --secret-file"},
+             {{"webhook"}, "a command is missing; see `klen-webhooks webhook --help`"},
+             {{"webhook", "update", "w", "--url", "http://x"}, "--url could be the webhook's URL or the daemon's"},
+             {{"publish"}, "publish: give a FILE"}}) {
+        auto const got = run_line(words);
+        EXPECT_EQ(got.code, exit_usage) << got.err;
+        EXPECT_TRUE(got.err.starts_with("klen-webhooks: ")) << got.err;
+        EXPECT_NE(got.err.find(told), std::string::npos) << got.err;
+        EXPECT_EQ(got.err.find('\n'), got.err.size() - 1) << got.err;
+    }
+}
+
+TEST(command_line, help_is_a_command_as_well) {
+    auto const help = run_line({"help", "webhook", "list"});
+    EXPECT_EQ(help.code, exit_ok);
+    EXPECT_EQ(help.out, run_line({"webhook", "list", "--help"}).out);
+    EXPECT_EQ(run_line({"help"}).out, run_line({"--help"}).out);
+    EXPECT_EQ(run_line({"help", "dance"}).code, exit_usage);
+}
+
+TEST(command_line, reseal_says_how_long_the_old_key_is_needed) {
+    EXPECT_NE(run_line({"reseal", "--help"}).out.find("intake.idempotency_window_hours more"), std::string::npos);
+}
+
 TEST(command_line, a_daemon_that_is_not_there_is_exit_code_4) {
     auto const got = run_line({"webhook", "list", "--url", "http://127.0.0.1:1"});
     EXPECT_EQ(got.code, exit_unavailable);
@@ -135,7 +221,11 @@ TEST(command_line, a_daemon_that_is_not_there_is_exit_code_4) {
 }
 
 TEST(command_line, tells_its_version) {
-    EXPECT_EQ(run_line({"version"}).out, "klen-webhooks " + std::string(version()) + "\n");
+    for (char const* word : {"version", "--version", "-V"}) {
+        auto const got = run_line({word});
+        EXPECT_EQ(got.code, exit_ok) << word;
+        EXPECT_EQ(got.out, "klen-webhooks " + std::string(version()) + "\n");
+    }
 }
 
 TEST(command_line, a_repeated_option_does_not_swallow_what_follows_it) {

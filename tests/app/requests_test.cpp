@@ -261,16 +261,106 @@ TEST_F(requests_test, what_is_published_goes_to_the_account_of_the_variable_unle
     auto const body = [this](std::vector<std::string> const& words) { return request_of(words).body; };
     auto const own = file("own.json", R"({ "account_id": "acct_f", "event_type": "a.b", "payload": {} })");
     auto const none = file("none.json", R"({"event_type":"a.b","payload":{}})");
-    auto const batch = file("batch.json", R"([{"event_type":"a.b"}])");
+    auto const batch = file("batch.json", R"([{"event_type":"a.b"},{"account_id":"acct_f","event_type":"a.b"}])");
     EXPECT_EQ(body({"publish", own}), R"({ "account_id": "acct_f", "event_type": "a.b", "payload": {} })");
     EXPECT_EQ(body({"publish", own, "--id", "i"}),
               R"({"id":"i","account_id":"acct_f","event_type":"a.b","payload":{}})");
     EXPECT_EQ(body({"publish", own, "--account", "acct_o"}),
               R"({"account_id":"acct_o","event_type":"a.b","payload":{}})");
     EXPECT_EQ(body({"publish", none}), R"({"account_id":"acct_v","event_type":"a.b","payload":{}})");
-    EXPECT_EQ(body({"publish", batch}), R"([{"event_type":"a.b"}])");
+    EXPECT_EQ(body({"publish", batch}),
+              R"([{"account_id":"acct_v","event_type":"a.b"},{"account_id":"acct_f","event_type":"a.b"}])");
+    EXPECT_EQ(body({"publish", batch, "--account", "acct_o"}),
+              R"([{"account_id":"acct_o","event_type":"a.b"},{"account_id":"acct_o","event_type":"a.b"}])");
     EXPECT_NE(body({"publish", "--type", "call.ended", "--sample"}).find(R"("account_id":"acct_v")"),
               std::string::npos);
+}
+
+TEST_F(requests_test, a_sample_is_of_the_keys_own_account_where_none_is_named) {
+    api_.will_answer({{200, R"({"platform":false,"account_id":"acct_k"})"}, {202, R"({"id":"e1"})"}});
+    EXPECT_EQ(call({"publish", "--type", "call.ended", "--sample"}).code, exit_ok);
+    auto asked = api_.take();
+    ASSERT_EQ(asked.size(), 2U);
+    EXPECT_EQ(asked[0].target, "/api/v1/whoami");
+    EXPECT_NE(asked[1].body.find(R"("account_id":"acct_k")"), std::string::npos) << asked[1].body;
+    api_.will_answer({{200, R"({"platform":true,"account_id":null})"}, {202, R"({"id":"e1"})"}});
+    EXPECT_EQ(call({"publish", "--type", "call.ended", "--sample"}).code, exit_ok);
+    asked = api_.take();
+    ASSERT_EQ(asked.size(), 2U);
+    EXPECT_NE(asked[1].body.find(R"("account_id":"acct_demo")"), std::string::npos) << asked[1].body;
+}
+
+TEST_F(requests_test, a_type_that_was_added_has_its_sample_in_the_catalogue) {
+    std::vector<std::string> const words{"publish", "--type", "order.paid", "--sample", "--account", "acct_1"};
+    api_.will_answer(
+        {{200, R"({"event_type":"order.paid","sample":{"account_id":"acct_demo","event_type":"order.paid",)"
+               R"("payload":{"n":12345678901234567890}}})"}});
+    EXPECT_EQ(call(words).code, exit_ok);
+    auto const asked = api_.take();
+    ASSERT_EQ(asked.size(), 2U);
+    EXPECT_EQ(asked[0].target, "/api/v1/event-types/order.paid");
+    EXPECT_EQ(asked[1].body,
+              R"({"account_id":"acct_1","event_type":"order.paid","payload":{"n":12345678901234567890}})");
+    api_.will_answer({{200, R"({"event_type":"order.paid","sample":null})"},
+                      {404, R"({"error":"not_found","message":"no such event type"})"}});
+    EXPECT_NE(call(words).err.find("has no sample"), std::string::npos);
+    auto const unknown = call(words);
+    EXPECT_EQ(unknown.code, exit_usage);
+    EXPECT_NE(unknown.err.find("there is one of"), std::string::npos) << unknown.err;
+}
+
+TEST_F(requests_test, a_file_with_nothing_in_it_is_refused) {
+    auto const none = file("empty.json", "\n");
+    for (auto const& words :
+         std::vector<std::vector<std::string>>{{"event-type", "create", "x.empty", "--sample-file", none},
+                                               {"event-type", "update", "x.empty", "--sample-file", none},
+                                               {"webhook", "rotate-secret", "w1", "--use-secret-file", none},
+                                               {"publish", none}}) {
+        auto const done = call(words);
+        EXPECT_EQ(done.code, exit_usage);
+        EXPECT_NE(done.err.find("empty.json is empty"), std::string::npos) << done.err;
+    }
+    EXPECT_TRUE(api_.take().empty());
+}
+
+TEST_F(requests_test, the_path_of_the_api_may_be_part_of_the_url) {
+    for (char const* end : {"/api/v1", "/api/v1/"}) {
+        EXPECT_EQ(run_line({"whoami", "--url", api_.url() + end, "--key", "k"}).code, exit_ok);
+        EXPECT_EQ(api_.take().at(0).target, "/api/v1/whoami");
+    }
+}
+
+TEST_F(requests_test, an_error_of_the_daemons_own_names_the_request) {
+    std::string const body = R"({"error":"server_error","message":"it is in the log under this request id"})";
+    std::map<std::string, std::string> const id{{"X-Request-ID", "r-1"}};
+    for (auto const& words : std::vector<std::vector<std::string>>{
+             {"webhook", "show", "w1"}, {"webhook", "list"}, {"publish", file("e.json", R"({"event_type":"a.b"})")}}) {
+        api_.will_answer({{500, body, id}});
+        EXPECT_NE(call(words).err.find("(request id r-1)"), std::string::npos) << testing::PrintToString(words);
+        api_.will_answer({{500, body, id}});
+        auto with_json = words;
+        with_json.emplace_back("--json");
+        EXPECT_EQ(call(with_json).out, body.substr(0, body.size() - 1) + ",\"request_id\":\"r-1\"}\n");
+    }
+    api_.will_answer({{404, R"({"error":"not_found","message":"m"})", id}});
+    EXPECT_EQ(call({"webhook", "show", "w1"}).err, "klen-webhooks: not_found: m\n");
+}
+
+TEST_F(requests_test, fields_are_told_by_the_names_of_their_options) {
+    api_.will_answer(
+        {{400, R"({"error":"validation_error","message":"disabled_note: goes with \"enabled\": false only; )"
+               R"(subscribed_events[0]: \"a,b\" must be an event type; headers.Host: is reserved; name: x"})"}});
+    EXPECT_EQ(call({"webhook", "update", "w1", "--note", "n"}).err,
+              "klen-webhooks: validation_error: --note: goes with \"enabled\": false only; --event: \"a,b\" must be an "
+              "event type; --header Host: is reserved; name: x\n");
+}
+
+TEST_F(requests_test, a_file_that_https_needs_and_that_is_not_there_is_named) {
+    setenv("SSL_CERT_FILE", "/nowhere/ca.pem", 1);
+    auto const done = run_line({"whoami", "--url", "https://127.0.0.1:1"});
+    unsetenv("SSL_CERT_FILE");
+    EXPECT_EQ(done.code, exit_usage);
+    EXPECT_NE(done.err.find("SSL_CERT_FILE: cannot open /nowhere/ca.pem"), std::string::npos) << done.err;
 }
 
 TEST_F(requests_test, a_missing_key_or_account_is_told_in_options) {
@@ -367,10 +457,9 @@ TEST_F(requests_test, a_batch_of_which_nothing_was_accepted_is_explained_item_by
         results += std::string(i == 0 ? "" : ",") +
                    R"({"status":403,"error":"permission_denied","message":"account_id: another account's"})";
     api_.will_answer({{400, R"({"results":[)" + results + "]}"}});
-    auto const done = call({"publish", "--all-samples"});
+    auto const done = call({"publish", "--all-samples", "--account", "acct_1"});
     EXPECT_EQ(done.code, exit_failed);
     EXPECT_NE(done.err.find("event 11 ("), std::string::npos) << done.err;
-    EXPECT_NE(done.err.find("--account"), std::string::npos) << done.err;
 }
 
 TEST_F(requests_test, an_error_of_the_daemon_is_shown_whole) {
@@ -445,6 +534,29 @@ TEST_F(requests_test, a_secret_goes_to_its_file_and_nowhere_else) {
             EXPECT_EQ(text, secret);
             EXPECT_EQ(fs::status(into).permissions(), fs::perms::owner_read | fs::perms::owner_write);
         }
+}
+
+TEST_F(requests_test, a_secret_in_a_file_is_not_lost) {
+    for (auto const& words : std::vector<std::vector<std::string>>{
+             {"webhook", "create", "https://x.example/", "--name", "n", "--event", "*"},
+             {"webhook", "rotate-secret", "w1"},
+             {"webhook", "secret", "w1"},
+             {"key", "create", "--name", "n"}}) {
+        auto const there = file("there", "the only copy\n");
+        auto line = words;
+        line.insert(line.end(), {"--secret-file", there});
+        auto const refused = call(line);
+        EXPECT_EQ(refused.code, exit_failed);
+        EXPECT_NE(refused.err.find("--force"), std::string::npos) << refused.err;
+        EXPECT_TRUE(api_.take().empty());
+        line.emplace_back("--force");
+        api_.will_answer({{201, R"({"id":"i","key":"new","secret":"new"})"}});
+        EXPECT_EQ(call(line).code, exit_ok);
+        EXPECT_EQ(api_.take().size(), 1U);
+        std::string text;
+        std::getline(std::ifstream(there) >> std::ws, text);
+        EXPECT_EQ(text, "new");
+    }
 }
 
 TEST_F(requests_test, nothing_is_made_when_its_secret_could_not_be_kept) {

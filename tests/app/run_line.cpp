@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace klen::webhooks::app {
 
 outcome run_line(std::vector<std::string> words) {
+    setenv("XDG_STATE_HOME", "/nowhere/state", 0); // there may be no HOME: a configuration of its own is an error then
     words.insert(words.begin(), "klen-webhooks");
     std::vector<char*> arguments;
     arguments.reserve(words.size());

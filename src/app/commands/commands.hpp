@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/commands/secret_output.hpp"
 #include "app/listen/response_plan.hpp"
 
 #include <chrono>
@@ -50,7 +51,7 @@ struct paging_options {
 struct publish_options {
     std::string file; ///< "-": standard input
     std::string type;
-    bool sample = false;
+    bool sample = false; ///< built in, or the catalogue's
     bool all_samples = false;
     std::string id;
 };
@@ -74,7 +75,7 @@ struct webhook_fields {
 struct webhook_create_options {
     webhook_fields fields;
     std::string use_secret_file; ///< holds the secret to use; empty: the daemon makes one
-    std::string secret_file;     ///< where to write the secret (0600) instead of showing it
+    secret_target into;
 };
 struct webhook_list_options {
     paging_options paging;
@@ -87,7 +88,7 @@ struct secret_rotate_options {
     std::string webhook;
     std::optional<double> grace_hours;
     std::string use_secret_file;
-    std::string secret_file;
+    secret_target into;
 };
 struct recover_options {
     std::string webhook;
@@ -103,7 +104,7 @@ int run_webhook_update(api_options const& api, std::string const& id, webhook_fi
 int run_webhook_enable(api_options const& api, std::string const& id);
 int run_webhook_disable(api_options const& api, std::string const& id, std::string const& note);
 int run_webhook_delete(api_options const& api, std::string const& id);
-int run_webhook_secret(api_options const& api, std::string const& id, std::string const& secret_file);
+int run_webhook_secret(api_options const& api, std::string const& id, secret_target const& into);
 int run_webhook_rotate_secret(api_options const& api, secret_rotate_options const& what);
 int run_webhook_test(api_options const& api, std::string const& id, std::string const& event_type);
 int run_webhook_recover(api_options const& api, recover_options const& what);
@@ -160,7 +161,7 @@ struct key_create_options {
     std::string name;
     std::vector<std::string> permissions; ///< empty: all, or the caller's
     std::optional<std::int32_t> max_requests_per_second;
-    std::string secret_file; ///< where to write the key (0600) instead of showing it
+    secret_target into; ///< of the key
 };
 int run_key_create(key_source const& from, api_options const& api, key_create_options const& what);
 int run_key_list(key_source const& from, api_options const& api, paging_options const& paging);

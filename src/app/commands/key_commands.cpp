@@ -80,14 +80,14 @@ int show_new_key(store::api_key_row const& row, std::string const& key, bool jso
 int create_in_database(config_source const& from, api_options const& api, key_create_options const& what) {
     if (auto fine = check(what, api); fine.has_error())
         return complain(exit_usage, fine.error().message);
-    if (auto writable = check_secret_file(what.secret_file); writable.has_error())
+    if (auto writable = check_secret_file(what.into); writable.has_error())
         return complain(exit_failed, writable.error().message);
     auto const account = what.platform ? std::nullopt : std::optional<std::string>(api.account);
     auto key = make_key(account, what.name, what.permissions);
     key.row.max_requests_per_second = what.max_requests_per_second;
     return in_database<store::api_key_row>(
         from, [&key](store::api_store& in) { return in.create_api_key(key.row); },
-        [&](store::api_key_row const& row) { return show_new_key(row, key.text, api.json, what.secret_file); });
+        [&](store::api_key_row const& row) { return show_new_key(row, key.text, api.json, what.into.file); });
 }
 
 task<result<std::vector<store::api_key_row>>> all_keys(store::api_store& in, store::key_scope scope) {
@@ -144,25 +144,25 @@ int one_in_database(config_source const& from, api_options const& api, std::stri
 // --- through a daemon -----------------------------------------------------------------------------------------------
 
 int create_through_daemon(api_options const& api, key_create_options const& what) {
-    if (auto writable = check_secret_file(what.secret_file); writable.has_error())
+    if (auto writable = check_secret_file(what.into); writable.has_error())
         return complain(exit_failed, writable.error().message);
     auto const done = call_or_complain(api, key_create_request(api, what));
     if (!done.answer)
         return done.code;
     auto const key = text_member(done.answer->value, "key");
-    if (what.secret_file.empty()) {
+    if (what.into.file.empty()) {
         std::cout << (api.json ? done.raw : terminal_safe(key, 256)) << '\n';
         if (!api.json)
             std::cerr << shown_once;
         return exit_ok;
     }
     auto const id = terminal_safe(text_member(done.answer->value, "id"), 64);
-    if (auto kept = keep_secret(what.secret_file, key, "revoke the key " + id); kept.has_error())
+    if (auto kept = keep_secret(what.into.file, key, "revoke the key " + id); kept.has_error())
         return complain(exit_failed, kept.error().message);
     if (api.json)
         std::cout << without_secret(done.raw, key) << '\n';
     else
-        std::cout << "key " << id << "\nit is in " << terminal_safe(what.secret_file, 4096) << '\n';
+        std::cout << "key " << id << "\nit is in " << terminal_safe(what.into.file, 4096) << '\n';
     return exit_ok;
 }
 

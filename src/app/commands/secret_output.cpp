@@ -4,12 +4,19 @@
 #include "app/private_file.hpp"
 #include "app/text_input.hpp"
 
+#include <filesystem>
+
 namespace klen::webhooks::app {
 
-result<void> check_secret_file(std::string const& file) {
-    if (file.empty())
+result<void> check_secret_file(secret_target const& to) {
+    if (to.file.empty())
         return {};
-    auto writable = check_private_file(file);
+    std::error_code unknown; // what keeps us from looking keeps us from writing, too
+    auto const there = std::filesystem::symlink_status(to.file, unknown);
+    if (!to.force && std::filesystem::exists(there) && !std::filesystem::is_directory(there))
+        return failure{fault::conflict, to.file + " exists: name another file, or replace what it holds with --force; "
+                                                  "nothing was done"};
+    auto writable = check_private_file(to.file);
     if (writable.has_error())
         return failure{writable.error().kind, writable.error().message + "; nothing was done"};
     return {};

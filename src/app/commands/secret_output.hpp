@@ -8,9 +8,15 @@
 /// --secret-file: a secret goes to a file of its owner's alone, to no terminal and into no pipe.
 namespace klen::webhooks::app {
 
-/// A secret that is shown once must not be lost: whether its file can be written is known before it is made. Nothing to
-/// check for an empty `file`.
-result<void> check_secret_file(std::string const& file);
+/// Where a secret goes instead of to the terminal.
+struct secret_target {
+    std::string file;   ///< empty: the secret is shown
+    bool force = false; ///< in place of what is there
+};
+
+/// A secret that is shown once must not be lost: whether its file can be written is known before it is made. Nor must
+/// the one that is in the file already, unless that is asked for. Nothing to check without a file.
+result<void> check_secret_file(secret_target const& to);
 
 /// Writes it (0600); the message of an error says how to get at the secret or be rid of it: `otherwise`.
 result<void> keep_secret(std::string const& file, std::string_view secret, std::string_view otherwise);

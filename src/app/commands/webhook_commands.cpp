@@ -17,24 +17,24 @@ int show_webhook(api_options const& api, result<api_request> const& request) {
 }
 
 /// Calls what answers with a "secret" and puts that where it was asked for. `text`: everything else, for people.
-int call_for_secret(api_options const& api, result<api_request> const& request, std::string const& secret_file,
+int call_for_secret(api_options const& api, result<api_request> const& request, secret_target const& into,
                     std::function<std::string(json_answer const&, bool)> const& text) {
-    if (auto writable = check_secret_file(secret_file); writable.has_error())
+    if (auto writable = check_secret_file(into); writable.has_error())
         return complain(exit_failed, writable.error().message);
     auto const done = call_or_complain(api, request);
     if (!done.answer)
         return done.code;
     auto const secret = text_member(done.answer->value, "secret");
-    if (secret_file.empty()) {
+    if (into.file.empty()) {
         std::cout << (api.json ? done.raw + "\n" : text(*done.answer, true));
         return exit_ok;
     }
-    auto const kept = keep_secret(secret_file, secret, "`klen-webhooks webhook secret` shows it");
+    auto const kept = keep_secret(into.file, secret, "`klen-webhooks webhook secret` shows it");
     std::cout << (api.json ? without_secret(done.raw, secret) + "\n" : text(*done.answer, false));
     if (kept.has_error())
         return complain(exit_failed, kept.error().message);
     if (!api.json)
-        std::cout << "its secret is in " << terminal_safe(secret_file, 4096) << '\n';
+        std::cout << "its secret is in " << terminal_safe(into.file, 4096) << '\n';
     return exit_ok;
 }
 
@@ -59,7 +59,7 @@ int run_webhook_create(api_options const& api, webhook_create_options const& wha
     auto const secret = own_secret(what.use_secret_file);
     if (secret.has_error())
         return complain(exit_usage, secret.error().message);
-    return call_for_secret(api, webhook_create_request(api, what, *secret), what.secret_file, created_text);
+    return call_for_secret(api, webhook_create_request(api, what, *secret), what.into, created_text);
 }
 
 int run_webhook_list(api_options const& api, webhook_list_options const& what) {
@@ -86,15 +86,15 @@ int run_webhook_delete(api_options const& api, std::string const& id) {
     return call_and_show(api, request_for(api, "DELETE", path_of(webhooks_path, id)), message_text);
 }
 
-int run_webhook_secret(api_options const& api, std::string const& id, std::string const& secret_file) {
-    if (auto writable = check_secret_file(secret_file); writable.has_error())
+int run_webhook_secret(api_options const& api, std::string const& id, secret_target const& into) {
+    if (auto writable = check_secret_file(into); writable.has_error())
         return complain(exit_failed, writable.error().message);
     auto const done = call_or_complain(api, request_for(api, "GET", path_of(webhooks_path, id, "/secret")));
     if (!done.answer)
         return done.code;
-    bool const shown = secret_file.empty();
+    bool const shown = into.file.empty();
     if (!shown)
-        if (auto kept = keep_secret(secret_file, text_member(done.answer->value, "secret"), "nothing was changed");
+        if (auto kept = keep_secret(into.file, text_member(done.answer->value, "secret"), "nothing was changed");
             kept.has_error())
             return complain(exit_failed, kept.error().message);
     auto raw = done.raw;
@@ -103,7 +103,7 @@ int run_webhook_secret(api_options const& api, std::string const& id, std::strin
             raw = without_secret(std::move(raw), text_member(one, "secret"));
     std::cout << (api.json ? raw + "\n" : secrets_text(*done.answer, shown));
     if (!shown && !api.json)
-        std::cout << "the newest is in " << terminal_safe(secret_file, 4096) << '\n';
+        std::cout << "the newest is in " << terminal_safe(into.file, 4096) << '\n';
     return exit_ok;
 }
 
@@ -111,7 +111,7 @@ int run_webhook_rotate_secret(api_options const& api, secret_rotate_options cons
     auto const secret = own_secret(what.use_secret_file);
     if (secret.has_error())
         return complain(exit_usage, secret.error().message);
-    return call_for_secret(api, rotate_secret_request(api, what, *secret), what.secret_file, rotated_text);
+    return call_for_secret(api, rotate_secret_request(api, what, *secret), what.into, rotated_text);
 }
 
 int run_webhook_test(api_options const& api, std::string const& id, std::string const& event_type) {
