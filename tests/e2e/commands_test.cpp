@@ -242,16 +242,16 @@ TEST(commands, keys_are_managed_through_the_daemon) {
     EXPECT_EQ(own.run({"whoami"}).code, 1);
 }
 
-TEST(commands, samples_of_another_account_are_refused_item_by_item) {
+TEST(commands, samples_are_of_the_keys_account_and_those_of_another_are_refused_item_by_item) {
     daemon it;
     it.start();
     auto const key = line(it).text({"key", "create", "--name", "own"});
     line const own(it, key.substr(0, key.find('\n')));
-    auto const refused = own.run({"publish", "--all-samples"});
+    auto const refused = own.run({"publish", "--all-samples", "--account", "acct_another"});
     EXPECT_EQ(refused.code, 1);
     EXPECT_TRUE(has(refused.err, "(call.started): permission_denied: ")) << refused.err;
     EXPECT_TRUE(has(refused.err, "11 of 11 events were not accepted")) << refused.err;
-    EXPECT_EQ(own.run({"publish", "--all-samples", "--account", daemon::account}).code, 0);
+    EXPECT_EQ(own.run({"publish", "--all-samples"}).code, 0);
 }
 
 TEST(commands, keys_are_revoked_in_the_database_and_a_wrong_folder_is_left_alone) {
