@@ -369,7 +369,7 @@ std::optional<response> connection::authenticate() {
         return std::nullopt;
     auto const key = find_key(now_.head);
     if (!key)
-        return authentication_required();
+        return has_two_keys(now_.head) ? two_keys() : authentication_required();
     auto who = worker_->common().keys.find(*key);
     if (!who)
         return invalid_key();

@@ -35,6 +35,8 @@ std::optional<std::string_view> find_key(request_head const& head) {
     return token;
 }
 
+bool has_two_keys(request_head const& head) { return head.find("Authorization") && head.find("X-API-Key"); }
+
 bool is_json_media_type(std::string_view content_type) {
     auto const semicolon = std::min(content_type.find(';'), content_type.size());
     if (!equals_ignoring_case(trim(content_type.substr(0, semicolon)), "application/json"))

@@ -12,6 +12,8 @@ namespace klen::webhooks::api {
 /// The API key: `Authorization: Bearer …` or `X-API-Key: …`. Nothing when there is none, when the scheme is another,
 /// or when the two differ.
 std::optional<std::string_view> find_key(request_head const& head);
+/// Are both headers there? When `find_key` finds nothing, that is why.
+bool has_two_keys(request_head const& head);
 
 /// "application/json", with `charset=utf-8` at most.
 bool is_json_media_type(std::string_view content_type);

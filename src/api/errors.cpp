@@ -42,6 +42,12 @@ response authentication_required() {
                        "WWW-Authenticate", "Bearer");
 }
 
+response two_keys() {
+    return with_header(error_response(401, "authentication_required",
+                                      "Authorization and X-API-Key do not hold the same key: send one of them"),
+                       "WWW-Authenticate", "Bearer");
+}
+
 response invalid_key() {
     return with_header(error_response(401, "invalid_key", "this key does not exist or was revoked"), "WWW-Authenticate",
                        R"(Bearer error="invalid_token")");

@@ -10,6 +10,7 @@ namespace klen::webhooks::api {
 
 response validation_error(std::string_view message);                             ///< 400
 response authentication_required();                                              ///< 401
+response two_keys();                                                             ///< 401: which one is meant?
 response invalid_key();                                                          ///< 401
 response permission_denied(std::string_view message);                            ///< 403
 response not_found(std::string_view message);                                    ///< 404

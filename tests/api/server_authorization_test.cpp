@@ -163,5 +163,20 @@ TEST_F(authorization, head_answers_like_every_get) {
     EXPECT_TRUE(client.ended());
 }
 
+TEST_F(authorization, two_keys_that_differ_are_told_apart_from_none) {
+    auto const both = [](std::string const& first, std::string const& second) {
+        return "GET /read HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + first + "\r\nX-API-Key: " + second +
+               "\r\n\r\n";
+    };
+    raw_client client(server.port());
+    EXPECT_EQ(client.exchange(both("reader", "reader")).status, 200);
+    auto const differ = client.exchange(both("reader", "nobody"));
+    EXPECT_EQ(differ.status, 401);
+    EXPECT_THAT(differ.body, HasSubstr("do not hold the same key"));
+    auto const none = client.exchange("GET /read HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(none.status, 401);
+    EXPECT_THAT(none.body, HasSubstr("send a key"));
+}
+
 } // namespace
 } // namespace klen::webhooks
