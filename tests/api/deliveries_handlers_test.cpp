@@ -219,7 +219,8 @@ TEST_F(attempts_handlers, a_part_that_cannot_be_is_refused) {
 /// Has a thread for what takes long, as the daemon has.
 struct computing_handlers : testing_support::history_fixture {
     computing_handlers() {
-        with.compute = [this](std::function<void()> what) -> task<result<void>> {
+        with.compute = [this](std::string account_id, std::function<void()> what) -> task<result<void>> {
+            EXPECT_EQ(account_id, "acct_1");
             if (full)
                 co_return failure{fault::overloaded, "too much"};
             std::thread([&what] { what(); }).join();
@@ -233,7 +234,7 @@ struct computing_handlers : testing_support::history_fixture {
 };
 
 TEST_F(computing_handlers, headers_are_signed_on_the_thread_for_it_or_left_out_with_a_word) {
-    auto const path = "/deliveries/" + failed_delivery();
+    auto const path = "/deliveries/" + failed_delivery(R"({"a":")" + std::string(140'000, 'x') + "\"}");
     auto const shown = get(path);
     ASSERT_EQ(shown.status, 200) << shown.raw.body;
     EXPECT_EQ(computed, 1);
@@ -245,6 +246,14 @@ TEST_F(computing_handlers, headers_are_signed_on_the_thread_for_it_or_left_out_w
     EXPECT_EQ(computed, 1);
     EXPECT_TRUE(without.body.at("attempts").at(0).at("request_headers").is_null());
     EXPECT_EQ(without.body.at("attempts").at(0).at("request_headers_left_out"), true);
+}
+
+TEST_F(computing_handlers, small_bodies_are_signed_at_once_whatever_others_ask_for) {
+    full = true;
+    auto const shown = get("/deliveries/" + failed_delivery());
+    ASSERT_EQ(shown.status, 200) << shown.raw.body;
+    EXPECT_TRUE(shown.body.at("attempts").at(0).at("request_headers").is_array());
+    EXPECT_EQ(computed, 0);
 }
 
 TEST_F(attempts_handlers, a_call_signs_so_many_bytes_and_leaves_the_oldest_out) {

@@ -117,8 +117,8 @@ class history_fixture : public management_fixture {
         return std::string(all.at(0).at("id").as_string());
     }
     /// An event whose delivery failed for good; the delivery's id.
-    std::string failed_delivery() {
-        auto const event = publish();
+    std::string failed_delivery(std::string const& payload = R"({"n":12345678901234567890})") {
+        auto const event = publish("call.ended", payload);
         attempt_all({});
         return delivery_of(event);
     }
