@@ -473,7 +473,7 @@ TEST_F(webhooks_handlers, an_idempotency_key_is_for_one_request) {
 
 TEST_F(webhooks_handlers, a_body_of_nothing_but_problems_gets_a_short_answer) {
     std::string body = "{";
-    for (int i = 0; i < 15'000; ++i) // as many as the test server's limit of a body allows
+    for (int i = 0; i < 6'000; ++i) // as many as the limit of such a body allows
         body.append(i == 0 ? "" : ",").append("\"u").append(std::to_string(i)).append("\":0");
     body += "}";
     for (std::string const& field : {std::string(), once("k1")}) {

@@ -122,8 +122,13 @@ class model {
                 cause = circuit_cause::failure_ratio;
         }
         if (cause != circuit_cause::none) {
-            auto const least = std::max<nanoseconds>(wait() * 3 / 4, asked);
-            auto const most = std::max<nanoseconds>(wait(), asked);
+            // A quarter longer, or shorter where that would be too long; the first one never is shorter.
+            auto const longest = std::max(how_.wait_max, how_.wait);
+            nanoseconds const whole = wait();
+            nanoseconds const longer = whole * 5 / 4;
+            bool const first = whole == how_.wait;
+            auto const least = std::max<nanoseconds>(first || longer <= longest ? whole : whole * 3 / 4, asked);
+            auto const most = std::max<nanoseconds>(first ? longer : std::min<nanoseconds>(longer, longest), asked);
             least_until = now + least - nanoseconds(1000);
             most_until = now + most + nanoseconds(1000);
             ++doublings_;

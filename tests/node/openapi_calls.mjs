@@ -95,6 +95,8 @@ function targetOf(name, { id, event_type, query = '' } = {}) {
   return path + (query && '?' + query);
 }
 
+const takesBody = (name) => /^(post|patch) /i.test(name);
+
 function judge(name, method, target, answer) {
   calls++;
   if (!seen.has(name)) seen.set(name, new Set());
@@ -439,12 +441,11 @@ async function refusals() {
   // A body that never comes.
   await Promise.all(all.map(({ name, key: mine }) => call(name, 408, { key: mine, length: 10, headers: { 'Content-Type': 'application/json' } })));
   // While one body has all the room there is, there is none for others.
-  let invited;
-  const asked = new Promise((done) => (invited = done));
-  const held = exchange(requestText('POST', `${v1}/events`, { key, length: bodyBytesMax, headers: { Expect: '100-continue', 'Content-Type': 'application/json' } }),
-                        { onInterim: invited });
-  await asked;
-  await Promise.all(all.map(({ name, key: mine }) => call(name, 503, { key: mine, body: '{"and":"so on"}' })));
+  const held = exchange(requestText('POST', `${v1}/events`, { key, length: bodyBytesMax, body: 'x'.repeat(bodyBytesMax - 1) }));
+  const withBody = all.filter(({ name }) => takesBody(name));
+  const probe = requestText('POST', `${v1}/events`, { key, body: '{}' });
+  while ((await exchange(probe)).status !== 503); // it is not there yet
+  await Promise.all(withBody.map(({ name, key: mine }) => call(name, 503, { key: mine, body: '{"and":"so on"}' })));
   await held;
 }
 
@@ -475,7 +476,9 @@ async function strangers() {
 
 function judgeCoverage() {
   for (const operation of contract.operations) {
-    const documented = Object.keys(contract.at([...operation.pointer, 'responses']).value).filter((s) => s !== '500');
+    // Without a body only a database that is away makes a 503, and it is not taken away here.
+    const unseen = takesBody(operation.name) ? ['500'] : ['500', '503'];
+    const documented = Object.keys(contract.at([...operation.pointer, 'responses']).value).filter((s) => !unseen.includes(s));
     const missing = documented.filter((status) => !seen.get(operation.name)?.has(status));
     if (missing.length > 0) problem(operation.name, `never answered with ${missing.join(', ')}`);
   }

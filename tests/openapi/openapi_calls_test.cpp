@@ -13,7 +13,7 @@ namespace {
 
 TEST(openapi_calls, each_answer_and_each_delivery_is_as_the_document_says) {
     daemon service({
-        // A body of this size takes all the room that there is for bodies: whoever comes then gets a 503.
+        // A body of this size takes all the room that there is for bodies: who comes with another then gets a 503.
         {"KLEN_WEBHOOKS_SERVER_BODY_BYTES_MAX", "1048576"},
         {"KLEN_WEBHOOKS_SERVER_BODIES_BYTES_MAX", "1048576"},
         {"KLEN_WEBHOOKS_INTAKE_PAYLOAD_BYTES_MAX", "65536"},
