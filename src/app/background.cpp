@@ -113,7 +113,7 @@ task<void> background::repeat(chore& which) {
             continue;
         if (auto const say = complaints.allow(); say.write)
             log::warn("background work failed",
-                      {{"task", which.name}, {"error.message", done.error().message}, {"held_back", say.held_back}});
+                      {{"task", which.name}, {"error.message", done.error().message}, {"repeats", say.held_back}});
     }
 }
 
@@ -197,7 +197,7 @@ void background::step_failed(store::webhook_job const& job, failure const& why) 
         log::warn("a step of a job failed; it is taken again, smaller", {{"job_id", job.id},
                                                                          {"webhook_id", job.webhook},
                                                                          {"error.message", why.message},
-                                                                         {"held_back", say.held_back}});
+                                                                         {"repeats", say.held_back}});
 }
 
 void background::gather_health() {

@@ -26,9 +26,9 @@ result<std::string> current_key(config const& settings, database const& where) {
     auto kept = read_private_file(file);
     if (kept.has_error())
         return kept.error();
-    // It is made with the cluster, once: a new one would leave every webhook's secret sealed for ever.
     if (struct stat info{}; ::stat(file.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
         log::warn("others than its owner may open the master key's file: chmod 600 it", {{"file", file}});
+    // It is made with the cluster, once: a new one would leave every webhook's secret sealed for ever.
     if (!kept->has_value())
         return failure{fault::invalid_argument, file +
                                                     ": the master key is missing; put it back from a backup: without "
