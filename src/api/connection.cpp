@@ -95,10 +95,6 @@ task<bool> connection::serve_one() {
     }
     if (body_is_here() && now_.coding == content_coding::identity) {
         take_buffered_body();
-    } else if (!wants_body()) {
-        how = co_await skip_body();
-        if (how == received::nothing)
-            co_return false;
     } else {
         how = co_await read_body();
         if (how == received::nothing)
@@ -193,6 +189,8 @@ void connection::take_buffered_body() {
 }
 
 task<connection::received> connection::read_body() {
+    if (!wants_body())
+        co_return co_await skip_body();
     set_deadline(worker_->common().config.body_timeout);
     buffer_.consume(scanner_.size());
     worker_->begin_wait(*this, io_worker::gives_way::last);
@@ -211,16 +209,14 @@ task<connection::received> connection::read_body() {
     co_return how;
 }
 
-/// Of a call that has none to speak of. Nothing of it is kept, and whoever sends it slowly makes room for others.
+/// Of a call that has none to speak of: nothing of it is kept.
 task<connection::received> connection::skip_body() {
     if (now_.frame.chunked || now_.frame.expects_continue) { // it may never end, or never come
         buffer_.consume(scanner_.size());
         now_.close = true;
         co_return received::all;
     }
-    worker_->begin_wait(*this);
     bool const dropped = co_await drop_body();
-    unlink();
     co_return dropped ? received::all : lost();
 }
 
@@ -369,7 +365,10 @@ std::optional<response> connection::authenticate() {
         return std::nullopt;
     auto const key = find_key(now_.head);
     if (!key)
-        return has_two_keys(now_.head) ? two_keys() : authentication_required();
+        return has_two_keys(now_.head)
+                   ? authentication_required("Authorization and X-API-Key do not hold the same key: "
+                                             "send one of them")
+                   : authentication_required();
     auto who = worker_->common().keys.find(*key);
     if (!who)
         return invalid_key();
@@ -482,9 +481,7 @@ task<bool> connection::answer_early(response what) {
     if (now_.body_pending && !now_.close) {
         now_.close = !body_wanted;
         if (body_wanted) {
-            worker_->begin_wait(*this);
             bool const dropped = co_await drop_body();
-            unlink();
             now_.close = !dropped;
         }
     } else if (!now_.close) {
@@ -496,8 +493,10 @@ task<bool> connection::answer_early(response what) {
     co_return goes_on;
 }
 
-/// A body whose size is known. False: the connection cannot go on.
+/// A body whose size is known, and which nobody waits for: whoever sends it slowly makes room for others. False: the
+/// connection cannot go on.
 task<bool> connection::drop_body() {
+    worker_->begin_wait(*this);
     set_deadline(worker_->common().config.body_timeout);
     buffer_.consume(scanner_.size());
     auto left = static_cast<std::size_t>(now_.frame.content_length);
@@ -509,10 +508,11 @@ task<bool> connection::drop_body() {
             break;
         bool const more = co_await read_more();
         if (!more)
-            co_return false;
+            break;
     }
-    now_.body_pending = false;
-    co_return true;
+    unlink();
+    now_.body_pending = left > 0;
+    co_return left == 0;
 }
 
 task<response> connection::call_handler() {

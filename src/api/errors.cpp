@@ -36,16 +36,8 @@ response error_response(int status, std::string_view code, std::string_view mess
 
 response validation_error(std::string_view message) { return error_response(400, "validation_error", message); }
 
-response authentication_required() {
-    return with_header(error_response(401, "authentication_required",
-                                      "send a key: Authorization: Bearer klen_…, or X-API-Key: klen_…"),
-                       "WWW-Authenticate", "Bearer");
-}
-
-response two_keys() {
-    return with_header(error_response(401, "authentication_required",
-                                      "Authorization and X-API-Key do not hold the same key: send one of them"),
-                       "WWW-Authenticate", "Bearer");
+response authentication_required(std::string_view message) {
+    return with_header(error_response(401, "authentication_required", message), "WWW-Authenticate", "Bearer");
 }
 
 response invalid_key() {

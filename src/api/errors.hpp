@@ -8,9 +8,10 @@
 /// The error answers of the contract, one function a kind.
 namespace klen::webhooks::api {
 
-response validation_error(std::string_view message);                             ///< 400
-response authentication_required();                                              ///< 401
-response two_keys();                                                             ///< 401: which one is meant?
+response validation_error(std::string_view message); ///< 400
+/// 401
+response
+authentication_required(std::string_view message = "send a key: Authorization: Bearer klen_…, or X-API-Key: klen_…");
 response invalid_key();                                                          ///< 401
 response permission_denied(std::string_view message);                            ///< 403
 response not_found(std::string_view message);                                    ///< 404

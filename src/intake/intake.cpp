@@ -134,10 +134,16 @@ bool intake::is_large(std::string_view json) const { return beside_ && json.size
 
 task<publish_answer> intake::publish(publisher who, std::string json, std::optional<std::string> default_id) {
     judged_event judged;
-    if (is_large(json))
-        judged = co_await judge_large(std::move(who), std::move(json), std::move(default_id));
-    else
+    if (is_large(json)) {
+        auto account_id = who.account_id.value_or("");
+        std::function<judged_event()> judgement = [this, who = std::move(who), json = std::move(json),
+                                                   default_id = std::move(default_id)] {
+            return judge(who, json, default_id);
+        };
+        judged = co_await beside(std::move(account_id), std::move(judgement));
+    } else {
         judged = judge(who, json, default_id);
+    }
     if (auto* no = std::get_if<refusal>(&judged))
         co_return std::move(*no);
     if (hangs())
@@ -154,10 +160,15 @@ task<publish_answer> intake::publish(publisher who, std::string json, std::optio
 task<std::variant<std::vector<publish_answer>, refusal>> intake::publish_batch(publisher who, std::string json,
                                                                                std::size_t items_max) {
     judged_batch judged;
-    if (is_large(json))
-        judged = co_await judge_large_batch(std::move(who), std::move(json), items_max);
-    else
+    if (is_large(json)) {
+        auto account_id = who.account_id.value_or("");
+        std::function<judged_batch()> judgement = [this, who = std::move(who), json = std::move(json), items_max] {
+            return judge_batch(who, json, items_max);
+        };
+        judged = co_await beside(std::move(account_id), std::move(judgement));
+    } else {
         judged = judge_batch(who, json, items_max);
+    }
     if (auto* no = std::get_if<refusal>(&judged))
         co_return std::move(*no);
 
@@ -199,46 +210,15 @@ intake::judged_batch intake::judge_batch(publisher const& who, std::string_view 
     return out;
 }
 
-namespace {
-
-/// Of a judgement beside the caller, who may be gone when it is made.
 template <class Judged>
-struct large_request {
-    publisher who;
-    std::string json;
-    std::optional<std::string> default_id;
-    Judged judged;
-};
-
-} // namespace
-
-task<intake::judged_event> intake::judge_large(publisher who, std::string json, std::optional<std::string> default_id) {
-    auto account_id = who.account_id.value_or("");
-    auto const request = std::make_shared<large_request<judged_event>>();
-    request->who = std::move(who);
-    request->json = std::move(json);
-    request->default_id = std::move(default_id);
-    std::function<void()> what = [this, request] {
-        request->judged = judge(request->who, request->json, request->default_id);
-    };
+task<Judged> intake::beside(std::string account_id, std::function<Judged()> judgement) {
+    // The caller may be gone when it is made.
+    auto const judged = std::make_shared<Judged>();
+    std::function<void()> what = [judged, judgement = std::move(judgement)] { *judged = judgement(); };
     auto const done = co_await beside_(std::move(account_id), std::move(what));
     if (!done)
         co_return refusal_of(done.error());
-    co_return std::move(request->judged);
-}
-
-task<intake::judged_batch> intake::judge_large_batch(publisher who, std::string json, std::size_t items_max) {
-    auto account_id = who.account_id.value_or("");
-    auto const request = std::make_shared<large_request<judged_batch>>();
-    request->who = std::move(who);
-    request->json = std::move(json);
-    std::function<void()> what = [this, request, items_max] {
-        request->judged = judge_batch(request->who, request->json, items_max);
-    };
-    auto const done = co_await beside_(std::move(account_id), std::move(what));
-    if (!done)
-        co_return refusal_of(done.error());
-    co_return std::move(request->judged);
+    co_return std::move(*judged);
 }
 
 } // namespace klen::webhooks::intake

@@ -89,8 +89,8 @@ class intake {
   private:
     using judged_event = std::variant<store::new_event, refusal>;
     using judged_batch = std::variant<std::vector<judged_event>, refusal>;
-    task<judged_event> judge_large(publisher who, std::string json, std::optional<std::string> default_id);
-    task<judged_batch> judge_large_batch(publisher who, std::string json, std::size_t items_max);
+    template <class Judged>
+    task<Judged> beside(std::string account_id, std::function<Judged()> judgement);
     judged_batch judge_batch(publisher const& who, std::string_view json, std::size_t items_max) const;
     bool is_large(std::string_view json) const;
     bool hangs() const;
