@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <optional>
 #include <utility>
@@ -15,6 +16,9 @@ namespace klen::webhooks::testing_support {
 template <class T>
 T run_task(task<T> what) {
     asio::io_context context;
+    // With a timer it waits in epoll, and whoever posts wakes it under its mutex. Without one it waits for a condition,
+    // which a store's thread may still be signalling when the context is destroyed.
+    asio::steady_timer const waits_in_epoll(context);
     std::optional<T> out;
     asio::co_spawn(context, std::move(what), [&](std::exception_ptr error, T value) {
         if (error)

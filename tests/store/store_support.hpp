@@ -5,10 +5,8 @@
 #include "klen/webhooks/store/delivery_store.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
 
+#include "intake/run_task.hpp"
 #include "support/test_database.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <chrono>
 #include <condition_variable>
@@ -24,22 +22,9 @@
 /// What the tests of the store share.
 namespace klen::webhooks::test {
 
-/// Runs a task to its end and returns its value. The io_context outlives the call: the thread that resumes the task
-/// may still be inside `post` when the task has ended.
 template <class T>
 T run(task<T> what) {
-    static thread_local asio::io_context io;
-    io.restart();
-    std::optional<T> value;
-    std::exception_ptr error;
-    asio::co_spawn(executor(io.get_executor()), std::move(what), [&](std::exception_ptr e, T got) {
-        error = e;
-        value.emplace(std::move(got));
-    });
-    io.run();
-    if (error)
-        std::rethrow_exception(error);
-    return std::move(*value);
+    return testing_support::run_task(std::move(what));
 }
 
 /// Waits, without hoping, for something that another thread or process does: at most ten seconds.
