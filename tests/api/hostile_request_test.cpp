@@ -4,6 +4,7 @@
 #include "api/raw_client.hpp"
 #include "api/running_server.hpp"
 #include "api/service_fixture.hpp"
+#include "support/sanitized.hpp"
 
 #include <gmock/gmock.h>
 
@@ -17,11 +18,7 @@ namespace {
 using namespace testing_support;
 using namespace std::string_literals;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
+using testing::sanitized;
 
 constexpr std::size_t megabyte = std::size_t{1} << 20;
 
@@ -253,7 +250,7 @@ TEST_F(hostile_request, each_is_told_and_closed_and_nothing_of_it_is_done) {
         auto const got = client.receive();
         EXPECT_EQ(got.status, r.status) << r.name;
         EXPECT_EQ(got.header("Connection"), "close") << r.name;
-        EXPECT_THAT(got.body, testing::HasSubstr(R"("message":)")) << r.name;
+        EXPECT_THAT(got.body, ::testing::HasSubstr(R"("message":)")) << r.name;
         client.shut_down_sending();
         EXPECT_TRUE(client.ended()) << r.name; // neither a second answer nor a reset
     }
@@ -318,7 +315,7 @@ TEST_F(hostile_request, a_million_brackets_are_refused_in_constant_memory) {
             EXPECT_LT(got.body.size(), 4096U);
         }
     EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(sanitized ? 60 : 5));
-    EXPECT_LT(resident_bytes(), before + 64 * megabyte);
+    EXPECT_LT(resident_bytes(), before + (sanitized ? 512 : 64) * megabyte);
     EXPECT_EQ(writer.submitted().size(), 1U);
 }
 
@@ -409,7 +406,7 @@ TEST_F(hostile_request, ten_thousand_slow_clients_are_dropped_in_time_and_distur
         beside.push_back(publish_once(publisher));
     }
     auto const grown = resident_bytes() - before;
-    EXPECT_LE(grown / count, std::size_t{sanitized ? 100'000 : 12'288}) << "bytes for each connection";
+    EXPECT_LE(grown / count, std::size_t{sanitized ? 150'000 : 12'288}) << "bytes for each connection";
     EXPECT_LE(p99(beside), std::max(p99(alone) * 3 / 2, std::chrono::microseconds(sanitized ? 200'000 : 20'000)));
     RecordProperty("connections", static_cast<int>(count));
     RecordProperty("p99_us_alone", static_cast<int>(p99(alone).count()));

@@ -34,13 +34,13 @@ TEST(database_fault, outcomes_wait_while_the_database_is_gone_and_are_written_af
 }
 
 TEST(database_fault, record_whose_fate_is_unknown_counts_once) {
+    int records = 0; // the node's last calls come when the cluster ends
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");
     c.outside.script["a.example"] = [](seen_request const& r) {
         return scripted_answer{r.header("X-Klen-Attempt") == "1" ? 500 : 200, {}, milliseconds(5)};
     };
     auto& node = c.start_node();
-    int records = 0;
     node.store->decide = [&](call which) {
         return which == call::record && records++ % 2 == 0 ? fate::lost_after : fate::done;
     };
@@ -81,11 +81,11 @@ TEST(database_fault, slow_commits_make_bigger_batches) {
 }
 
 TEST(database_fault, hand_back_whose_fate_is_unknown_sends_nothing_twice) {
+    int tries = 0; // the node's last calls come when the cluster ends
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");
     auto& node = c.start_node();
     c.database.publish_many(node.dispatcher.get(), hook, 250); // more than twice the queue, before a lane looked
-    int tries = 0;
     node.store->decide = [&](call which) {
         if (which != call::hand_back || tries++ >= 3)
             return fate::done;

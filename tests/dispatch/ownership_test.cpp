@@ -145,11 +145,11 @@ TEST(ownership, outage_of_the_database_is_no_reason_to_take_one_anothers_leases)
 }
 
 TEST(ownership, claim_whose_fate_is_unknown_leaves_nothing_behind) {
+    int lost = 0; // the node's last calls come when the cluster ends
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");
     c.database.publish_many(nullptr, hook, 20);
     auto& node = c.make_node();
-    int lost = 0;
     node.store->decide = [&](call which) {
         return which == call::claim_due && lost++ == 0 ? fate::lost_after : fate::done;
     };

@@ -5,11 +5,15 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <future>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 namespace klen::webhooks::testing {
@@ -34,10 +38,18 @@ class io_thread {
     std::thread thread_;
 };
 
-/// A database that has every webhook, takes every record, and is locked.
+/// A database that has every webhook, takes every record and what is handed back, and is locked.
 class plain_store : public store::delivery_store {
   public:
     explicit plain_store(store::webhook with) : with_(std::move(with)) {}
+
+    /// What is about to be given to the dispatcher: a lane that makes no progress for a while, on a slow machine, hands
+    /// it back.
+    void keep(std::vector<store::claimed_delivery> const& given) {
+        std::lock_guard lock(mutex_);
+        for (auto const& d : given)
+            given_.emplace(d.id, d);
+    }
 
     bool wait_for_records(std::size_t count) {
         std::unique_lock lock(mutex_);
@@ -60,17 +72,40 @@ class plain_store : public store::delivery_store {
         co_return std::optional<std::uint64_t>{};
     }
     task<result<std::uint64_t>> leave(instance_id) override { co_return std::uint64_t{0}; }
-    task<result<store::due_result>> claim_due(store::due_request) override { co_return store::due_result{}; }
+    task<result<store::due_result>> claim_due(store::due_request what) override {
+        std::lock_guard lock(mutex_);
+        store::due_result out;
+        out.deliveries = take_some(due_, what.limit);
+        if (!due_.empty())
+            out.next_due = milliseconds(0);
+        co_return out;
+    }
     task<result<store::parked_result>> claim_parked(instance_id, std::vector<store::lane_room> rooms) override {
+        std::lock_guard lock(mutex_);
         store::parked_result out;
-        for (auto const& r : rooms)
-            out.exhausted.push_back(r.webhook);
+        for (auto const& r : rooms) {
+            auto& waiting = parked_[r.webhook];
+            for (auto& d : take_some(waiting, r.room))
+                out.deliveries.push_back(std::move(d));
+            if (waiting.empty())
+                out.exhausted.push_back(r.webhook);
+        }
         co_return out;
     }
     task<result<std::vector<webhook_id>>> parked_webhooks(webhook_id, std::uint32_t) override {
-        co_return std::vector<webhook_id>{};
+        std::lock_guard lock(mutex_);
+        std::vector<webhook_id> out;
+        for (auto const& [webhook, waiting] : parked_)
+            if (!waiting.empty())
+                out.push_back(webhook);
+        co_return out;
     }
-    task<result<void>> hand_back(instance_id, std::vector<delivery_id>, bool) override {
+    task<result<void>> hand_back(instance_id, std::vector<delivery_id> ids, bool parked) override {
+        std::lock_guard lock(mutex_);
+        for (auto const& id : ids) {
+            auto const& d = given_.at(id);
+            (parked ? parked_[d.webhook] : due_).push_back(d);
+        }
         result<void> well;
         co_return well;
     }
@@ -90,8 +125,21 @@ class plain_store : public store::delivery_store {
     }
 
   private:
+    using deliveries = std::vector<store::claimed_delivery>;
+
+    static deliveries take_some(deliveries& from, std::uint32_t limit) {
+        auto const count = std::min<std::size_t>(from.size(), limit);
+        auto const first = from.end() - static_cast<std::ptrdiff_t>(count);
+        deliveries out(std::make_move_iterator(first), std::make_move_iterator(from.end()));
+        from.erase(first, from.end());
+        return out;
+    }
+
     store::webhook with_;
     std::mutex mutex_;
+    std::unordered_map<delivery_id, store::claimed_delivery> given_;
+    std::map<webhook_id, deliveries> parked_;
+    deliveries due_;
     std::condition_variable grown_;
     std::vector<store::attempt_record> recorded_;
 };
@@ -174,6 +222,7 @@ TEST(threads, hand_deliveries_to_one_another_and_lose_none) {
                 d.account_id = "acme";
                 batch.push_back(std::move(d));
             }
+            database.keep(batch);
             dispatcher->take(grant.owner, std::move(batch));
             dispatcher->note_parked({hooks[given % hooks.size()]});
             dispatcher->webhook_changed(hooks[given % hooks.size()]);

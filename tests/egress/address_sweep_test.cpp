@@ -1,6 +1,7 @@
 // The address guard against tables that were written in another way: not as prefixes that are refused, but as the
 // intervals that are left. All of IPv4, and IPv6 addresses of every construction that is known.
 #include "support/address_oracle.hpp"
+#include "support/sanitized.hpp"
 
 #include "klen/webhooks/egress/address_guard.hpp"
 
@@ -26,11 +27,7 @@ using testing::is_public6;
 using testing::table4;
 using testing::whole6;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
+using testing::sanitized;
 
 bool allowed4(address_guard const& guard, std::uint64_t address) {
     return guard.allows(ip::address_v4(static_cast<std::uint32_t>(address)));

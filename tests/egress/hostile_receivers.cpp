@@ -227,14 +227,15 @@ behaviours bodies() {
         {"until a reset", {says_and_resets(ok + "\r\nok")}, none, 200},
         behaviour{"until an end that never comes", {says(ok + "\r\nok")}, none, 200}.until_the_deadline(),
         behaviour{"one byte at a time, for ever",
-                  {script().read_request().send(ok + "Content-Length: 1000\r\n\r\n").trickle(filler, 5ms)},
+                  {script().read_request().send(ok + "Content-Length: 1000\r\n\r\n").trickle(filler, tick)},
                   none,
                   200}
             .until_the_deadline(),
-        behaviour{"chunks of a byte at a time, for ever",
-                  {script().read_request().send(ok_chunked).trickle("1\r\nx\r\n1\r\nx\r\n1\r\nx\r\n" + filler, 60ms)},
-                  none,
-                  200}
+        behaviour{
+            "chunks of a byte at a time, for ever",
+            {script().read_request().send(ok_chunked).trickle("1\r\nx\r\n1\r\nx\r\n1\r\nx\r\n" + filler, 12 * tick)},
+            none,
+            200}
             .until_the_deadline(),
         {"endless, announced as a terabyte",
          {says_for_ever(ok + "Content-Length: 1099511627776\r\n\r\n", filler)},
@@ -326,7 +327,7 @@ behaviours interim_responses() {
         {"100, then reset", {says_and_resets(go_on)}, connection_reset},
         {"100, then no HTTP", {says(go_on + "<html>\r\n\r\n")}, malformed_response},
         {"100 in HTTP/1.0", {says("HTTP/1.0 100 Continue\r\n\r\n" + ok_empty)}, none, 200},
-        behaviour{"100, one byte at a time", {script().read_request().trickle(times(40, go_on), 5ms)}, timeout}
+        behaviour{"100, one byte at a time", {script().read_request().trickle(times(40, go_on), tick)}, timeout}
             .until_the_deadline(),
         {"101",
          {says("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")},
@@ -345,9 +346,10 @@ behaviours waiting() {
     std::vector<behaviour> rows{
         behaviour{"accepts and does nothing", {script().hang()}, timeout}.until_the_deadline(),
         behaviour{"reads the request and does nothing", {script().read_request().hang()}, timeout}.until_the_deadline(),
-        behaviour{"reads nothing of a large request", {script().pause(1200ms)}, timeout}.until_the_deadline().with_body(
-            large),
-        behaviour{"reads a little of a large request", {script().read(10'000).pause(1200ms)}, timeout}
+        behaviour{"reads nothing of a large request", {script().pause(too_late)}, timeout}
+            .until_the_deadline()
+            .with_body(large),
+        behaviour{"reads a little of a large request", {script().read(10'000).pause(too_late)}, timeout}
             .until_the_deadline()
             .with_body(large),
         behaviour{"stops in the status line", {says("HTTP/1.1 2")}, timeout}.until_the_deadline(),
@@ -355,30 +357,30 @@ behaviours waiting() {
         behaviour{"stops in a field", {says(ok + "Content-Le")}, timeout}.until_the_deadline(),
         behaviour{"stops before the last line feed", {says(ok + "Content-Length: 0\r\n\r")}, timeout}
             .until_the_deadline(),
-        behaviour{"a byte each 5 ms in the status line",
-                  {script().read_request().trickle("HTTP/1.1 200 " + std::string(1000, 'x'), 5ms)},
+        behaviour{"a byte each tick in the status line",
+                  {script().read_request().trickle("HTTP/1.1 200 " + std::string(1000, 'x'), tick)},
                   timeout}
             .until_the_deadline(),
-        behaviour{"a byte each 5 ms in a field",
-                  {script().read_request().send(ok).trickle("X-Slow: " + std::string(1000, 'x'), 5ms)},
+        behaviour{"a byte each tick in a field",
+                  {script().read_request().send(ok).trickle("X-Slow: " + std::string(1000, 'x'), tick)},
                   timeout}
             .until_the_deadline(),
-        behaviour{"a field each 5 ms",
+        behaviour{"a field each tick",
                   {[] {
                       auto out = script().read_request().send(ok);
                       for (int i = 0; i < 300; ++i)
-                          out.send("X-Slow: x\r\n").pause(5ms);
+                          out.send("X-Slow: x\r\n").pause(tick);
                       return out;
                   }()},
                   timeout}
             .until_the_deadline(),
         {"answers in the last moment that counts",
-         {script().read_request().pause(400ms).send(ok_empty).hang()},
+         {script().read_request().pause(deadline * 4 / 7).send(ok_empty).hang()},
          none,
          200},
-        behaviour{"answers too late", {script().read_request().pause(1100ms).send(ok_empty).hang()}, timeout}
+        behaviour{"answers too late", {script().read_request().pause(too_late).send(ok_empty).hang()}, timeout}
             .until_the_deadline(),
-        behaviour{"half-closes too late", {script().read_request().pause(1100ms)}, timeout}.until_the_deadline(),
+        behaviour{"half-closes too late", {script().read_request().pause(too_late)}, timeout}.until_the_deadline(),
         {"a complete answer, a byte each 2 ms", {script().read_request().trickle(ok_empty, 2ms).hang()}, none, 200},
     };
     return {"waiting", std::move(rows)};
@@ -428,7 +430,7 @@ behaviours early_answers() {
             behaviour{name + ", then resets", {script().read(100).send(refusal).pause(50ms).reset()}, expected, code}
                 .with_body(large));
         rows.push_back(
-            behaviour{name + ", then reads no more", {script().read(100).send(refusal).pause(1200ms)}, expected, code}
+            behaviour{name + ", then reads no more", {script().read(100).send(refusal).pause(too_late)}, expected, code}
                 .with_body(large));
         rows.push_back(
             behaviour{name + ", then reads the rest", {script().read(100).send(refusal).hang()}, expected, code}
@@ -455,7 +457,7 @@ behaviours early_answers() {
         behaviour{"half an answer, then closes", {script().read(100).send("HTTP/1.1 413 N")}, connection_reset}
             .with_body(large));
     rows.push_back(behaviour{
-        "half an answer, then reads no more", {script().read(100).send("HTTP/1.1 413 N").pause(1200ms)}, timeout}
+        "half an answer, then reads no more", {script().read(100).send("HTTP/1.1 413 N").pause(too_late)}, timeout}
                        .until_the_deadline()
                        .with_body(large));
     return {"early answers", std::move(rows)};
@@ -628,8 +630,8 @@ behaviours tls_faults() {
                              script().read(1).send("\x17\x03\x03"s + std::string("\0\x05", 2) + "hello").hang(),
                              tls_failure),
         instead_of_handshake("half a record", script().read(1).send(record + "\x01").hang(), timeout),
-        instead_of_handshake("a record, a byte each 5 ms",
-                             script().read(1).trickle(record + "\x3f\xff" + std::string(1000, '\x02'), 5ms), timeout),
+        instead_of_handshake("a record, a byte each tick",
+                             script().read(1).trickle(record + "\x3f\xff" + std::string(1000, '\x02'), tick), timeout),
         instead_of_handshake("an alert: handshake failure", script().read(1).send(alert + "\x28").hang(), tls_failure),
         instead_of_handshake("an alert: unrecognized name", script().read(1).send(alert + "\x70").hang(), tls_failure),
         instead_of_handshake("an alert: internal error", script().read(1).send(alert + "\x50").hang(), tls_failure),

@@ -1,14 +1,24 @@
 #pragma once
 
 #include "klen/webhooks/policy/attempt_result.hpp"
+#include "support/sanitized.hpp"
 #include "support/scripted_receiver.hpp"
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace klen::webhooks::egress {
+
+/// Of each attempt here: short, so that those that wait for it do not take long, and long enough for a busy machine to
+/// do everything else that the table says within it.
+inline constexpr std::chrono::milliseconds deadline{testing::sanitized ? 2100 : 700};
+/// Between the bytes of a receiver that goes on for longer than any attempt.
+inline constexpr std::chrono::milliseconds tick = deadline / 140;
+/// A pause that no attempt outlasts.
+inline constexpr std::chrono::milliseconds too_late = deadline + std::chrono::milliseconds(500);
 
 /// One way to misbehave, and what the attempt must make of it.
 struct behaviour {

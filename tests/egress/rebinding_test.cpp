@@ -1,6 +1,7 @@
 // A name server that changes its mind with every question. Whatever it says, nothing is dialled but what may be: every
 // connect() of the client's thread is looked at.
 #include "egress/client_fixture.hpp"
+#include "support/sanitized.hpp"
 #include "support/socket_audit.hpp"
 
 #include <cstdlib>
@@ -23,11 +24,7 @@ std::size_t attempts_wanted() {
     auto const* const told = std::getenv("KLEN_REBINDING_ATTEMPTS");
     if (told != nullptr)
         return std::strtoull(told, nullptr, 10);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return 5'000;
-#else
-    return 40'000;
-#endif
+    return testing::sanitized ? 5'000 : 40'000;
 }
 
 TEST_F(rebinding, never_leads_to_an_address_that_is_refused) {
