@@ -20,7 +20,7 @@ std::vector<traffic> usual_rows() {
     add([](traffic& t) { t.batch = 100; });
     add([](traffic& t) { t.webhooks = 1; });
     add([](traffic& t) { t.webhooks = 10'000; });
-    add([](traffic& t) { t.body_bytes = 10 * 1024; });
+    add([](traffic& t) { t.body_bytes = std::size_t{10} * 1024; });
     add([](traffic& t) { t.tls = true; });
     add([](traffic& t) { t.fan_out = 10; });
     add([](traffic& t) { t.batch = 100, t.tls = true; });
@@ -30,12 +30,13 @@ std::vector<traffic> usual_rows() {
 }
 
 std::vector<traffic> every_row() {
+    using sizes = std::vector<std::size_t>;
     std::vector<traffic> out;
-    for (std::size_t const webhooks : {100, 1, 10'000})
-        for (std::size_t const fan_out : {1, 10})
-            for (std::size_t const kilobytes : {1, 10})
+    for (auto const webhooks : sizes{100, 1, 10'000})
+        for (auto const fan_out : sizes{1, 10})
+            for (auto const kilobytes : sizes{1, 10})
                 for (bool const tls : {false, true})
-                    for (std::size_t const batch : {1, 100})
+                    for (auto const batch : sizes{1, 100})
                         if (webhooks >= fan_out)
                             out.push_back({webhooks, fan_out, kilobytes * 1024, tls, batch});
     return out;
@@ -81,7 +82,7 @@ class row_measurement {
     traffic const& what() const { return stage_.of(); }
 
     stage_run run(std::string const& name, publishing const& how) {
-        auto const got = stage_.publish(how);
+        auto got = stage_.publish(how);
         std::fprintf(stderr, "  %-28s %8.0f deliveries/s, publish p99 %.1f ms, drained in %.2f s%s\n", name.c_str(),
                      got.delivered_per_s, got.publish.p99_ms, got.drain_s,
                      got.refused + got.lost == 0 ? "" : ", some calls refused or lost");

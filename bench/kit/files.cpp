@@ -36,7 +36,7 @@ scratch_dir::~scratch_dir() {
 }
 
 std::string scratch_dir::make(std::string const& name) const {
-    auto const made = path_ + "/" + name;
+    auto made = path_ + "/" + name;
     fs::remove_all(made);
     fs::create_directories(made);
     return made;

@@ -34,7 +34,7 @@ std::string receiver_address(std::size_t n) {
 }
 
 certificate make_certificate(std::string const& dir, std::size_t hosts) {
-    certificate const out{dir + "/receiver.pem", dir + "/receiver.key"};
+    certificate out{dir + "/receiver.pem", dir + "/receiver.key"};
     std::string names = "subjectAltName=IP:127.0.0.1";
     for (std::size_t i = 0; i < hosts; ++i)
         names += ",IP:" + receiver_address(i);

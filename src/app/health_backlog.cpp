@@ -1,11 +1,8 @@
 #include "app/health_backlog.hpp"
 
-#include <utility>
-
 namespace klen::webhooks::app {
 
-store::health_record joined(store::health_record earlier, store::health_record const& later) {
-    auto out = std::move(earlier);
+store::health_record joined(store::health_record out, store::health_record const& later) {
     out.delivered += later.delivered;
     out.failed += later.failed;
     for (std::size_t i = 0; i < out.durations.size(); ++i)
@@ -40,7 +37,7 @@ store::health_batch const& health_backlog::next(std::size_t count) {
         return under_way_;
     ++under_way_.number;
     while (!waiting_.empty() && batch.size() < count)
-        batch.push_back(std::move(waiting_.extract(waiting_.begin()).mapped()));
+        batch.push_back(waiting_.extract(waiting_.begin()).mapped());
     return under_way_;
 }
 

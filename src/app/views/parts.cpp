@@ -15,7 +15,7 @@ constexpr std::size_t body_bytes_max = std::size_t{1} << 20;
 /// "HTTP 500", "timeout", or both where the answer was not the whole story.
 std::string result_of(json::value const& attempt) {
     auto const status = text_member(attempt, "status");
-    auto const error = text_member(attempt, "error_class");
+    auto error = text_member(attempt, "error_class");
     if (status.empty())
         return error;
     return "HTTP " + status + (error.empty() || error == "http_status" ? "" : ", " + error);
