@@ -525,6 +525,7 @@ task<response> connection::call_handler() {
         log::error("a handler failed",
                    {{"request_id", now_.request_id}, {"http.route", now_.where.pattern}, {"error.message", what}});
     };
+    note_subject(now_.what);
     request what = std::move(now_.what);
     now_.what.verb = what.verb;
     caller who = std::move(now_.who);
@@ -568,21 +569,47 @@ task<bool> connection::respond(response what) {
 task<void> connection::linger() {
     expired_ = false;
     set_deadline(linger_timeout);
+    worker_->begin_wait(*this); // its answer was sent: a newcomer needs the place more
     co_await stream_.end_sending();
     error_code ec;
     std::size_t dropped = 0;
-    while (!ec && !expired_ && dropped < linger_bytes_max && !worker_->stopping()) {
+    while (!ec && !expired_ && !giving_way_ && dropped < linger_bytes_max && !worker_->stopping()) {
         buffer_.clear();
         auto const space = buffer_.prepare(buffer_bytes);
         dropped += co_await stream_.read_leftover(space, ec);
     }
+    unlink();
 }
 
 task<void> connection::end() {
     expired_ = false;
     set_deadline(linger_timeout);
+    worker_->begin_wait(*this);
     co_await stream_.end_sending();
+    unlink();
     stream_.close();
+}
+
+/// The term for what a path's {id} names: of /api/v1/webhooks/{id}/test it is webhook_id.
+std::string_view thing_of(std::string_view pattern) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 5> things{{{"/webhooks/", "webhook_id"},
+                                                                                   {"/deliveries/", "delivery_id"},
+                                                                                   {"/events/", "event_id"},
+                                                                                   {"/jobs/", "job_id"},
+                                                                                   {"/keys/", "api_key_id"}}};
+    for (auto const& [part, term] : things)
+        if (pattern.find(part) != std::string_view::npos)
+            return term;
+    return "id";
+}
+
+/// What the log says of whom and what a call was about.
+void connection::note_subject(request const& what) {
+    if (now_.account_id.empty() && !what.query.empty())
+        now_.account_id = what.query_value("account_id").value_or("");
+    auto const id = what.parameters.find("id");
+    if (id != what.parameters.end() && uuid::parse(id->second))
+        now_.thing_id = id->second;
 }
 
 /// Does the answer get a line of level info?
@@ -618,14 +645,20 @@ void connection::record(response const& what) {
         return;
     auto const took =
         now_.started == steady_time{} ? std::chrono::nanoseconds{} : std::chrono::steady_clock::now() - now_.started;
+    log::field const method("http.request.method", to_string(now_.what.verb));
+    log::field const route("http.route", now_.where.pattern);
+    log::field const status_code("http.response.status_code", status);
+    log::field const duration("event.duration", took.count());
+    log::field const request_id("request_id", now_.request_id);
+    log::field const key_id("key_id", now_.key_id);
+    log::field const account_id("account_id", now_.account_id);
+    if (now_.thing_id.empty()) {
+        log::write(level, "request answered", {method, route, status_code, duration, request_id, key_id, account_id});
+        return;
+    }
+    log::field const thing_id(thing_of(now_.where.pattern), now_.thing_id);
     log::write(level, "request answered",
-               {{"http.request.method", to_string(now_.what.verb)},
-                {"http.route", now_.where.pattern},
-                {"http.response.status_code", status},
-                {"event.duration", took.count()},
-                {"request_id", now_.request_id},
-                {"key_id", now_.key_id},
-                {"account_id", now_.account_id}});
+               {method, route, status_code, duration, request_id, key_id, account_id, thing_id});
 }
 
 // --- deadlines and the end

@@ -61,7 +61,8 @@ class connection : public std::enable_shared_from_this<connection>, public waiti
         request what;
         caller who;
         std::string request_id;
-        std::string account_id; ///< for the log
+        std::string account_id; ///< for the log: the key's, or what a platform key's query says, right or wrong
+        std::string thing_id;   ///< for the log: the one that the path names
         std::string key_id;
         steady_time started{};
         bool body_pending = false; ///< the head was read, its body was not
@@ -105,6 +106,7 @@ class connection : public std::enable_shared_from_this<connection>, public waiti
     task<bool> respond(response what);
     task<void> linger();
     void record(response const& what);
+    void note_subject(request const& what);
     bool wants_line(int status) const;
     void set_deadline(milliseconds from_now);
 

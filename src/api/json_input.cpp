@@ -242,6 +242,8 @@ void object_reader::refuse_others() {
 }
 
 std::string shown(std::string_view name) {
+    if (name.empty())
+        return R"("")";
     constexpr std::size_t bytes_max = 64;
     bool const cut = name.size() > bytes_max;
     std::size_t end = std::min(name.size(), bytes_max);

@@ -263,6 +263,12 @@ class http_server final : public server {
 
 } // namespace
 
+result<void> server::try_to_listen(std::string const& address, std::uint16_t port) {
+    asio::io_context nobody;
+    auto const tried = listen(nobody, address, port);
+    return tried ? result<void>() : tried.error();
+}
+
 result<std::unique_ptr<server>> server::create(std::vector<asio::io_context*> contexts, server_config config,
                                                std::string address, std::uint16_t port, std::vector<route> routes,
                                                authenticator const& keys, request_lines lines) {

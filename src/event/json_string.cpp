@@ -96,6 +96,8 @@ std::string unescape(std::string_view quoted) {
 
 std::string cut_key(std::string_view escaped) {
     constexpr std::size_t bytes_max = 48;
+    if (escaped.empty())
+        return R"("")";
     if (escaped.size() <= bytes_max)
         return std::string(escaped);
     std::size_t end = bytes_max;

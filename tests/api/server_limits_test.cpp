@@ -185,6 +185,27 @@ TEST(server_limits, bodies_that_nobody_wants_keep_nobody_out) {
     EXPECT_EQ(server.stats().refused_connections, 0U);
 }
 
+/// Each was answered, and only waits for its client to have read that.
+TEST(server_limits, connections_that_linger_keep_nobody_out) {
+    auto config = running_server::quick_limits();
+    config.connections_max = 6;
+    running_server server(sample_routes(), config, 2);
+    std::deque<raw_client> lingering;
+    for (char const* request :
+         {"POST /none HTTP/1.1\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+          "GET /hello HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+          "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "POST /none HTTP/1.1\r\n\r\n",
+          "POST /none HTTP/1.1\r\n\r\n"}) {
+        lingering.emplace_back(server.port()).send(request);
+        EXPECT_TRUE(lingering.back().receive().status >= 200) << request;
+    }
+    for (int i = 0; i < 6; ++i) {
+        raw_client newcomer(server.port());
+        EXPECT_EQ(newcomer.exchange(hello).status, 200) << i;
+    }
+    EXPECT_EQ(server.stats().refused_connections, 0U);
+}
+
 TEST(server_limits, calls_whose_bodies_come_slowly_give_way_when_nobody_else_waits) {
     auto config = running_server::quick_limits();
     config.connections_max = 4;

@@ -80,6 +80,25 @@ TEST_F(server_log, a_request_is_one_line_with_these_fields) {
     EXPECT_THAT(text(), Not(HasSubstr("secret")));
 }
 
+TEST_F(server_log, a_line_says_for_whom_a_platform_key_acted_and_on_what) {
+    auto routes = sample_routes();
+    routes[3].permission = "read"; // GET /things/{id}
+    routes[3].path = "/webhooks/{id}";
+    running_server server(std::move(routes));
+    server.keys.known["secret-key"] = {.key_id = "k-1", .account_id = std::nullopt, .permissions = {"read"}};
+    auto const ask = [&](std::string const& target) {
+        raw_client client(server.port());
+        return line_of(client.exchange("GET " + target + " HTTP/1.1\r\nHost: a\r\nX-API-Key: secret-key\r\n\r\n"));
+    };
+    auto const line = ask("/webhooks/019af0c3-5be1-7c54-9d0f-3c1b8f0f6a52?account_id=acme&q=secret-query");
+    EXPECT_EQ(member(line, "account_id"), "\"acme\"");
+    EXPECT_EQ(member(line, "webhook_id"), "\"019af0c3-5be1-7c54-9d0f-3c1b8f0f6a52\"");
+    auto const other = ask("/webhooks/secret-text");
+    EXPECT_EQ(member(other, "account_id"), "\"\"");
+    EXPECT_EQ(member(other, "webhook_id"), "none") << "what is no id is not repeated";
+    EXPECT_THAT(text(), Not(HasSubstr("secret")));
+}
+
 TEST_F(server_log, every_answer_is_found_by_its_id) {
     auto config = running_server::quick_limits();
     config.header_timeout = milliseconds(100);

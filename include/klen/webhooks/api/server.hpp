@@ -100,6 +100,9 @@ class server {
     static result<std::unique_ptr<server>> create(std::vector<asio::io_context*> contexts, server_config config,
                                                   std::string address, std::uint16_t port, std::vector<route> routes,
                                                   authenticator const& keys, request_lines lines = request_lines::all);
+    /// Whether that can be listened on at this moment; the failure is that of `create`.
+    static result<void> try_to_listen(std::string const& address, std::uint16_t port);
+
     virtual ~server() = default;
 
     virtual void start() = 0;
