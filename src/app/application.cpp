@@ -136,7 +136,7 @@ server_config operations_config(server_config out) {
     out.tls_certificate_file.clear();
     out.tls_key_file.clear();
     out.body_bytes_max = 1024;
-    out.bodies_bytes_max = 64 * 1024;
+    out.bodies_bytes_max = std::uint64_t{64} * 1024;
     return out;
 }
 
@@ -165,6 +165,7 @@ class daemon {
                 system_clock(), settings.database.statement_timeout + key_row_margin) {}
     ~daemon() { drain(); }
 
+    void try_ports() const;
     void open_database();
     void prepare_schema();
     void open_seals();
@@ -213,6 +214,18 @@ class daemon {
     std::unique_ptr<api::server> api_;
 };
 
+/// A port that is taken is found out before a database is made. Somebody may still take it until it is used.
+void daemon::try_ports() const {
+    auto const& server = settings_.server;
+    auto const try_one = [](char const* setting, std::string const& address, std::uint16_t port) {
+        if (auto const tried = api::server::try_to_listen(address, port); tried.has_error())
+            throw start_error{exit_unavailable, std::string(setting) + ": " + tried.error().message};
+    };
+    try_one("server.listen_port", server.listen_address, server.listen_port);
+    if (!server.operations_address.empty())
+        try_one("server.operations_port", server.operations_address, server.operations_port);
+}
+
 void daemon::open_database() {
     auto const give_up = [this] { return signals_.stop_pending(); };
     where_ = need(app::open_database(settings_.database, give_up));
@@ -228,7 +241,7 @@ void daemon::prepare_schema() {
 }
 
 void daemon::open_seals() {
-    auto opened = open_sealer(settings_, where_);
+    auto opened = open_sealer(settings_, where_, missing_keys::refused);
     if (opened.has_error())
         throw start_error{sealer_exit_code(opened.error()), opened.error().message};
     seals_ = std::move(*opened);
@@ -386,6 +399,7 @@ int daemon::wait() {
         }
         if (where_.own && !where_.own->running()) {
             log::error("the private PostgreSQL has ended by itself; see its log", {{"folder", where_.own->dir()}});
+            dispatcher_->database_ended();
             return exit_unavailable;
         }
     }
@@ -449,6 +463,7 @@ int serve(config const& settings) {
             forbid_core_dumps();
         raise_file_limit();
         daemon all(settings, taken);
+        all.try_ports();
         all.open_database();
         all.prepare_schema();
         all.open_seals();

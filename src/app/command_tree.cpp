@@ -99,6 +99,7 @@ void command_tree::read_environment() {
     take("KLEN_WEBHOOKS_CONFIG", common_.config.file);
     take("KLEN_WEBHOOKS_URL", common_.api.url);
     take("KLEN_WEBHOOKS_KEY", common_.api.key);
+    take("KLEN_WEBHOOKS_KEY_FILE", environment_key_file_);
     take("KLEN_WEBHOOKS_ACCOUNT", environment_account_);
 }
 
@@ -140,8 +141,9 @@ void command_tree::add_api_beside_url(CLI::App* to, std::string const& instead) 
 
 void command_tree::add_account_and_rest(CLI::App* to, bool account) {
     auto& api = common_.api;
-    to->add_option("--key", api.key, "API key (better: --key-file, or KLEN_WEBHOOKS_KEY)")->group(daemon_options);
-    file(to->add_option("--key-file", api.key_file, "File that holds the API key; wins over --key"))
+    to->add_option("--key", api.key, "API key; or KLEN_WEBHOOKS_KEY (better: a file)")->group(daemon_options);
+    file(to->add_option("--key-file", api.key_file,
+                        "File that holds the API key, wins over --key; or KLEN_WEBHOOKS_KEY_FILE"))
         ->group(daemon_options);
     if (account) {
         to->add_option("--account", api.account,
@@ -230,9 +232,11 @@ CLI::App const* command_tree::chosen_command() const {
     return out;
 }
 
-/// The variable stands in for --account; an --account that is empty is nobody's.
-void command_tree::take_default_account() {
+/// Variables that stand in for options. An --account that is empty is nobody's.
+void command_tree::take_defaults() {
     auto const* const chosen = chosen_command();
+    if (common_.api.key.empty() && common_.api.key_file.empty())
+        common_.api.key_file = environment_key_file_;
     if (act_for_account_.contains(chosen) && chosen->count("--account") == 0)
         common_.api.default_account = environment_account_;
 }
@@ -312,7 +316,7 @@ int command_tree::run(int argc, char** argv) {
     } catch (CLI::ParseError const& e) {
         return complain(exit_usage, explained(e));
     }
-    take_default_account();
+    take_defaults();
     return chosen_();
 }
 

@@ -79,7 +79,7 @@ class command_tree {
   private:
     void read_environment();
     void add_account_and_rest(CLI::App* to, bool account);
-    void take_default_account();
+    void take_defaults();
     std::optional<std::string> unknown_command(int argc, char** argv) const;
     std::string unexpected() const;
     std::string explained(CLI::ParseError const& e) const;
@@ -89,6 +89,7 @@ class command_tree {
     common_options common_;
     std::function<int()> chosen_;
     std::string environment_account_;
+    std::string environment_key_file_;
     std::set<CLI::App const*> act_for_account_;
     std::map<CLI::Option const*, std::vector<std::string>> values_;
     std::set<CLI::Option const*> files_;

@@ -7,7 +7,7 @@ namespace klen::webhooks::app {
 namespace {
 
 constexpr char const* two_ways =
-    "Asks a running daemon when there is an API key (--key, --key-file or KLEN_WEBHOOKS_KEY) or a --url, else works\n"
+    "Asks a running daemon when there is an API key (--key, --key-file or their variables) or a --url, else works\n"
     "in the configured database itself, which needs no daemon. --config always means the database.";
 constexpr char const* key_id = "The key's id";
 

@@ -54,6 +54,28 @@ failure misfit(store::key_fit how, std::string const& key_id, bool seals_new, co
                 "secrets.previous_master_keys"};
 }
 
+/// Before anything is put on record: a key that was given by mistake must not stay there.
+result<void> refuse_missing_keys(signing::sealer const& seals, config const& settings, database const& where) {
+    std::vector<std::string> ours;
+    for (auto const& key : seals.key_checks())
+        ours.push_back(key.key_id);
+    auto const missing = store::missing_master_keys(where.options, ours);
+    if (missing.has_error())
+        return missing.error();
+    if (missing->empty())
+        return {};
+    std::string names;
+    for (auto const& id : *missing)
+        names += (names.empty() ? "\"" : ", \"") + id + '"';
+    auto const setting = settings.secrets.master_key.empty() ? where.private_dir + "/master.key" : "secrets.master_key";
+    return failure{
+        fault::invalid_argument,
+        setting + ": secrets of webhooks in this database are sealed under the master key " + names +
+            ", and the keys here are others: put it into secrets.master_key and its id into "
+            "secrets.master_key_id, or both into secrets.previous_master_keys as \"id:key\"; if it is lost, set "
+            "secrets.require_all_master_keys to false and rotate these secrets"};
+}
+
 result<void> check_keys(signing::sealer const& seals, config const& settings, database const& where) {
     auto const opens = [&seals](store::sealed_secret const& sealed, std::string const& account_id) {
         auto plain = api::open_secret(seals, sealed, account_id);
@@ -73,7 +95,7 @@ result<void> check_keys(signing::sealer const& seals, config const& settings, da
 
 } // namespace
 
-result<signing::sealer> open_sealer(config const& settings, database const& where) {
+result<signing::sealer> open_sealer(config const& settings, database const& where, missing_keys missing) {
     auto key = current_key(settings, where);
     if (key.has_error())
         return key.error();
@@ -86,6 +108,9 @@ result<signing::sealer> open_sealer(config const& settings, database const& wher
         if (auto added = out->add_previous(previous.substr(colon + 1), previous.substr(0, colon)); added.has_error())
             return added.error();
     }
+    if (missing == missing_keys::refused && settings.secrets.require_all_master_keys)
+        if (auto all = refuse_missing_keys(*out, settings, where); all.has_error())
+            return all.error();
     if (auto fit = check_keys(*out, settings, where); fit.has_error())
         return fit.error();
     return out;

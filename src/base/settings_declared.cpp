@@ -225,12 +225,19 @@ section declare_intake() {
              "Events that may wait for their commit. At the limit, publishing is answered with 429 and Retry-After.");
     s.number("queue_bytes_max", &c::queue_bytes_max, unit::bytes, 64 * mib, {1 * mib, 64 * gib},
              "Size of the events that may wait for their commit. At least payload_bytes_max.");
-    s.number("account_share_percent", &c::account_share_percent, unit::percent, 50, {1, 100},
-             "How much of both bounds one account may take; beyond it that account alone is answered with 429 and "
-             "Retry-After. 100: no bound of its own.");
+    s.number("queue_deliveries_max", &c::queue_deliveries_max, unit::count, 200000, {100, 100000000},
+             "Deliveries that may be expected of the events that wait, by what events of the account and type became "
+             "lately.");
+    s.number(
+        "account_share_percent", &c::account_share_percent, unit::percent, 50, {1, 100},
+        "How much of these three bounds one account may take; beyond it that account alone is answered with 429 and "
+        "Retry-After. 100: no bound of its own.");
     s.number("batch_events_max", &c::batch_events_max, unit::count, 500, {1, 10000}, "Events in one transaction.");
     s.number("batch_bytes_max", &c::batch_bytes_max, unit::bytes, 4 * mib, {64 * kib, 1 * gib},
              "Size of the events in one transaction. A single larger event gets one for itself.");
+    s.number("batch_deliveries_max", &c::batch_deliveries_max, unit::count, 2000, {1, 1000000},
+             "Deliveries that may be expected of the events in one transaction. A single event that becomes more gets "
+             "one for itself. Large values make publishers wait behind an account with many webhooks.");
     s.number("payload_bytes_max", &c::payload_bytes_max, unit::bytes, 256 * kib, {1 * kib, 16 * mib},
              "Size of one event's payload.");
     s.number("json_depth_max", &c::json_depth_max, unit::count, 128, {8, 1000},
@@ -407,6 +414,10 @@ section declare_secrets() {
            "Keys that were master_key before, each as id:key. They open what they sealed, until "
            "`klen-webhooks reseal` has sealed it anew.")
         .secret = true;
+    s.flag(
+        "require_all_master_keys", &c::require_all_master_keys, true,
+        "Do not start while secrets in use are sealed under a master key that is not configured. false: start, and let "
+        "the deliveries of their webhooks wait; for when that key is lost, until the secrets were rotated.");
     s.flag("core_dumps", &c::core_dumps, false,
            "Let the daemon leave core dumps, and let its user attach a debugger. They show the master key and the "
            "webhooks' secrets.");

@@ -15,7 +15,7 @@ constexpr std::string_view prefix = "KLEN_WEBHOOKS_";
 /// These are the command line's own.
 bool is_command_line_variable(std::string_view name) {
     return name == "KLEN_WEBHOOKS_CONFIG" || name == "KLEN_WEBHOOKS_URL" || name == "KLEN_WEBHOOKS_KEY" ||
-           name == "KLEN_WEBHOOKS_ACCOUNT" || name == "KLEN_WEBHOOKS_SECRET";
+           name == "KLEN_WEBHOOKS_KEY_FILE" || name == "KLEN_WEBHOOKS_ACCOUNT" || name == "KLEN_WEBHOOKS_SECRET";
 }
 
 /// Kubernetes puts these into every container beside a Service that is called klen-webhooks.

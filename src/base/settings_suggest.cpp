@@ -126,8 +126,8 @@ std::string suggest_home(std::string_view name) {
 }
 
 std::string suggest_variable(std::string_view name) {
-    std::vector<std::string> known{"KLEN_WEBHOOKS_CONFIG", "KLEN_WEBHOOKS_URL", "KLEN_WEBHOOKS_KEY",
-                                   "KLEN_WEBHOOKS_ACCOUNT", "KLEN_WEBHOOKS_SECRET"};
+    std::vector<std::string> known{"KLEN_WEBHOOKS_CONFIG",   "KLEN_WEBHOOKS_URL",     "KLEN_WEBHOOKS_KEY",
+                                   "KLEN_WEBHOOKS_KEY_FILE", "KLEN_WEBHOOKS_ACCOUNT", "KLEN_WEBHOOKS_SECRET"};
     for (section const& s : declared()) {
         for (setting const& member : s.members) {
             known.push_back(member.variable());

@@ -19,6 +19,8 @@ namespace {
 constexpr milliseconds writing_part{1000};
 constexpr milliseconds leaving_part{300};
 constexpr milliseconds cancel_wait{100};
+/// Nothing can be recorded any more, so waiting for requests under way spares no repeat.
+constexpr milliseconds stop_without_database{500};
 
 using counter = std::shared_ptr<std::size_t>;
 
@@ -40,6 +42,7 @@ class lanes_dispatcher final : public dispatcher {
 
     task<result<void>> start() override;
     task<void> stop() override;
+    void database_ended() override { hub_->database_ended = true; }
 
     void webhook_changed(webhook_id id) override { shards_->webhook_changed(id); }
     void attempt_asked(webhook_id id) override;
@@ -165,7 +168,8 @@ task<void> lanes_dispatcher::stop() {
         co_return;
     }
     auto const began = hub_->now();
-    auto const time = hub_->options.dispatch.shutdown_timeout;
+    auto const allowed = hub_->options.dispatch.shutdown_timeout;
+    auto const time = hub_->database_ended ? std::min(allowed, stop_without_database) : allowed;
     log::info("dispatcher stopping", {{"in_flight", hub_->stats.in_flight.load()}});
 
     hub_->stopping = true;

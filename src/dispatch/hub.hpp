@@ -69,7 +69,8 @@ struct hub {
     std::atomic<bool> stopping{false};     ///< take and claim nothing more
     std::atomic<bool> sends_held{false};   ///< a shard waits for a fresh lease or for an outcome slot
     std::atomic<bool> shards_answer{true}; ///< no io thread hangs
-    std::atomic<bool> abandoned{false};    ///< a shutdown gave up waiting: touch nothing of the environment any more
+    std::atomic<bool> database_ended{false};
+    std::atomic<bool> abandoned{false}; ///< a shutdown gave up waiting: touch nothing of the environment any more
 
     inbox<outcome> outcomes;
     inbox<returned_delivery> returns;

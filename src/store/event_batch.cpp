@@ -29,10 +29,11 @@ namespace {
     " INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, lease_owner, parked)"         \
     " SELECT delivery_id_of(event_id), event_id, webhook_id, account_id, event_type,"                                  \
     "  CASE WHEN take THEN (SELECT instance_id FROM me) END, NOT take AND EXISTS (SELECT FROM me) FROM judged"         \
-    " RETURNING delivery_id, event_id, webhook_id, lease_owner, parked) "                                              \
-    "SELECT 'leased', delivery_id, event_id, webhook_id FROM fan_out WHERE lease_owner IS NOT NULL "                   \
+    " RETURNING delivery_id, event_id, webhook_id, event_type, lease_owner, parked) "                                  \
+    "SELECT 'leased', delivery_id, event_id, webhook_id, NULL FROM fan_out WHERE lease_owner IS NOT NULL "             \
     "UNION ALL "                                                                                                       \
-    "SELECT 'parked', NULL, NULL, webhook_id FROM fan_out WHERE parked GROUP BY webhook_id"
+    "SELECT CASE WHEN parked THEN 'parked' ELSE 'due' END, NULL, (array_agg(event_id))[1], webhook_id, count(*)"       \
+    " FROM fan_out WHERE lease_owner IS NULL GROUP BY webhook_id, event_type, parked"
 
 #define KLEN_ME                                                                                                        \
     "WITH me AS MATERIALIZED ("                                                                                        \
@@ -59,7 +60,7 @@ constexpr statement write_events_with_keys{
     " ON CONFLICT DO NOTHING RETURNING event_id),"
     "input AS MATERIALIZED ("
     " SELECT * FROM given WHERE idempotency_key IS NULL OR event_id IN (SELECT event_id FROM fresh))," KLEN_FAN_OUT
-    " UNION ALL SELECT 'fresh', NULL, event_id, NULL FROM fresh"};
+    " UNION ALL SELECT 'fresh', NULL, event_id, NULL, NULL FROM fresh"};
 
 constexpr statement find_keys{
     "find_idempotency_keys",
@@ -138,9 +139,11 @@ result<batch_outcome> write_batch(session& link, std::span<waiting_event const> 
         if (kind == "leased")
             out.leased.push_back(
                 {answer->id<delivery_id>(i, 1), answer->id<event_id>(i, 2), answer->id<webhook_id>(i, 3)});
-        else if (kind == "parked")
-            out.parked.push_back(answer->id<webhook_id>(i, 3));
-        else
+        else if (kind == "parked" || kind == "due") {
+            if (kind == "parked")
+                out.parked.push_back(answer->id<webhook_id>(i, 3));
+            out.unleased[answer->id<event_id>(i, 2)] += static_cast<std::uint32_t>(answer->int8(i, 4));
+        } else
             out.repeated.erase(answer->id<event_id>(i, 2));
     }
     return out;

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 /// The statements of the intake: one batch of events with its deliveries, and what is needed when its fate is unknown.
@@ -16,6 +17,7 @@ namespace klen::webhooks::store {
 struct waiting_event {
     new_event what;
     event_writer::done finished;
+    std::uint32_t deliveries_foreseen = 1; ///< when it was taken into the queue
 
     accepted_event const& event() const { return *what.event; }
 };
@@ -29,7 +31,9 @@ struct born_delivery {
 struct batch_outcome {
     std::vector<born_delivery> leased; ///< to the grant's owner
     std::vector<webhook_id> parked;    ///< webhooks of which something was parked
-    std::set<event_id> repeated;       ///< of these the idempotency key was taken: nothing was stored
+    /// How many deliveries nobody leases, of all events that have the account and the type of this one.
+    std::unordered_map<event_id, std::uint32_t> unleased;
+    std::set<event_id> repeated; ///< of these the idempotency key was taken: nothing was stored
 };
 
 /// Commits the batch: one statement, one round trip.

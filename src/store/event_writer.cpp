@@ -2,6 +2,7 @@
 
 #include "doubt.hpp"
 #include "event_batch.hpp"
+#include "event_queue.hpp"
 
 #include "klen/webhooks/base/encoding.hpp"
 #include "klen/webhooks/base/log.hpp"
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <thread>
 #include <unordered_map>
 
@@ -23,8 +23,6 @@ constexpr milliseconds settle_time{900}; ///< publishers learn within a second t
 constexpr milliseconds settle_pause{25};
 constexpr int busy_repeats = 6;
 constexpr milliseconds busy_pause{10}; ///< doubled each time
-/// Accounts that are remembered although nothing of theirs waits: spares most events an allocation.
-constexpr std::size_t idle_accounts_max = 1024;
 
 failure const gone{fault::connection_lost, "the database is not reachable; nothing was stored"};
 failure const in_doubt{fault::connection_lost,
@@ -33,7 +31,7 @@ failure const in_doubt{fault::connection_lost,
 class writer final : public event_writer {
   public:
     writer(connection_options const& options, intake_config const& limits, lane_gate& gate)
-        : limits_(limits), gate_(gate), link_(options, {.name = "intake", .index_plans = true}),
+        : gate_(gate), link_(options, {.name = "intake", .index_plans = true}), queue_(limits),
           thread_([this] { serve(); }) {}
     ~writer() override { end(true); }
 
@@ -41,7 +39,7 @@ class writer final : public event_writer {
     bool available() const override { return available_; }
     std::size_t waiting() const override {
         std::lock_guard lock(mutex_);
-        return queue_.size();
+        return queue_.events();
     }
     std::chrono::nanoseconds busy_for() const override {
         auto const since = busy_since_.load(std::memory_order_relaxed);
@@ -62,16 +60,7 @@ class writer final : public event_writer {
     };
     enum class fate { committed, not_committed, unknown };
 
-    /// What waits of one account.
-    struct holding {
-        std::uint32_t events = 0;
-        std::uint64_t bytes = 0;
-    };
-
     void end(bool at_once);
-    bool queue_is_full(std::uint64_t more) const;
-    bool share_is_taken(holding const& own, std::uint64_t more) const;
-    void count_out(waiting_event const& one);
     void serve();
     batch next_batch();
     bool reconnect();
@@ -89,9 +78,9 @@ class writer final : public event_writer {
     void finish(part what, batch_outcome const& outcome, instance_id owner);
     void answer_repeated(part what, std::set<event_id> const& repeated);
     void hand_over(batch_outcome const& born, std::vector<event_ptr> const& events, instance_id owner);
+    void learn(part what, batch_outcome const& outcome);
     static void answer_all(part what, failure const& why);
 
-    intake_config limits_;
     lane_gate& gate_;
     session link_;
     std::optional<doubt> left_in_doubt_;
@@ -100,16 +89,12 @@ class writer final : public event_writer {
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<waiting_event> queue_;
-    std::uint64_t queue_bytes_ = 0;
-    std::unordered_map<std::string, holding> held_; ///< by account; the idle ones stay while they are few
+    event_queue queue_;
     bool stopping_ = false;
     std::atomic<bool> discarding_{false};
     std::mutex ending_;  ///< `stop` may be called from several threads
     std::thread thread_; ///< last: it uses everything above
 };
-
-std::uint64_t weight(waiting_event const& one) { return one.event().body.size() + 256; }
 
 // --- handing in -----------------------------------------------------------------------------------------------------
 
@@ -124,43 +109,18 @@ void writer::submit(new_event event, done finished) {
         lock.unlock();
         return one.finished(gone);
     }
-    auto const bytes = weight(one);
-    if (queue_is_full(bytes)) {
-        lock.unlock();
+    auto const refused = queue_.put(one);
+    lock.unlock();
+    switch (refused) {
+    case event_queue::refusal::none:
+        changed_.notify_one();
+        return;
+    case event_queue::refusal::full:
         return one.finished(failure{fault::overloaded, "too many events wait to be stored"});
-    }
-    auto& own = held_[one.event().account_id];
-    if (share_is_taken(own, bytes)) {
-        lock.unlock();
+    case event_queue::refusal::share_taken:
         return one.finished(
             failure{fault::over_limit, "too many events of this account wait to be stored: try again in a moment"});
     }
-    ++own.events;
-    own.bytes += bytes;
-    queue_bytes_ += bytes;
-    queue_.push_back(std::move(one));
-    lock.unlock();
-    changed_.notify_one();
-}
-
-bool writer::queue_is_full(std::uint64_t more) const {
-    return queue_.size() >= limits_.queue_events_max || queue_bytes_ + more > limits_.queue_bytes_max;
-}
-
-/// An account with nothing in the queue may always put one event there, however small its share.
-bool writer::share_is_taken(holding const& own, std::uint64_t more) const {
-    std::uint64_t const percent = limits_.account_share_percent;
-    return own.events > 0 && (own.events >= limits_.queue_events_max * percent / 100 ||
-                              own.bytes + more > limits_.queue_bytes_max * percent / 100);
-}
-
-void writer::count_out(waiting_event const& one) {
-    auto const bytes = weight(one);
-    queue_bytes_ -= bytes;
-    auto const own = held_.find(one.event().account_id);
-    own->second.bytes -= bytes;
-    if (--own->second.events == 0 && held_.size() > idle_accounts_max)
-        held_.erase(own);
 }
 
 void writer::end(bool at_once) {
@@ -192,9 +152,9 @@ void writer::serve() {
         if (discarding_)
             refuse_waiting({fault::shutting_down, "this instance is shutting down"});
         std::unique_lock lock(mutex_);
-        if (stopping_ && queue_.empty())
+        if (stopping_ && queue_.events() == 0)
             return;
-        auto const something = [this] { return stopping_ || !queue_.empty(); };
+        auto const something = [this] { return stopping_ || !queue_.events() == 0; };
         if (available_)
             changed_.wait(lock, something);
         else
@@ -203,21 +163,8 @@ void writer::serve() {
 }
 
 writer::batch writer::next_batch() {
-    batch out;
     std::lock_guard lock(mutex_);
-    std::uint64_t bytes = 0;
-    if (discarding_)
-        return out;
-    while (!queue_.empty() && out.size() < limits_.batch_events_max) {
-        auto const more = weight(queue_.front());
-        if (!out.empty() && bytes + more > limits_.batch_bytes_max)
-            break;
-        bytes += more;
-        count_out(queue_.front());
-        out.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-    }
-    return out;
+    return discarding_ ? batch{} : queue_.take_batch(steady_clock::now());
 }
 
 /// Connects, and settles what was in doubt. Those who wait are told when it fails.
@@ -244,12 +191,10 @@ void writer::note_gone() {
 }
 
 void writer::refuse_waiting(failure const& why) {
-    std::deque<waiting_event> refused;
+    batch refused;
     {
         std::lock_guard lock(mutex_);
-        refused.swap(queue_);
-        queue_bytes_ = 0;
-        held_.clear();
+        refused = queue_.take_all();
     }
     for (auto& one : refused)
         one.finished(why);
@@ -368,11 +313,23 @@ void writer::finish(part what, batch_outcome const& outcome, instance_id owner) 
     for (auto const& one : what)
         events.push_back(one.what.event);
     hand_over(outcome, events, owner);
+    learn(what, outcome);
     for (auto& one : what)
         if (!outcome.repeated.contains(one.event().id))
             one.finished(publish_receipt{one.event().id, false});
     if (!outcome.repeated.empty())
         answer_repeated(what, outcome.repeated);
+}
+
+void writer::learn(part what, batch_outcome const& outcome) {
+    std::unordered_map<event_id, std::uint32_t> deliveries = outcome.unleased;
+    for (auto const& born : outcome.leased)
+        ++deliveries[born.event];
+    std::lock_guard lock(mutex_);
+    for (auto const& one : what)
+        if (!outcome.repeated.contains(one.event().id))
+            queue_.count(one.event(), deliveries[one.event().id]);
+    queue_.learn(steady_clock::now());
 }
 
 void writer::answer_repeated(part what, std::set<event_id> const& repeated) {

@@ -21,6 +21,11 @@ constexpr statement some_secrets{"secrets_of_master_key",
                                  " FROM webhook_secrets s WHERE key_id = $1::text"
                                  " ORDER BY expires_at IS NULL DESC, secret_id DESC LIMIT $2::bigint"};
 
+constexpr statement find_missing{"missing_master_keys",
+                                 "SELECT key_id FROM master_keys m WHERE NOT key_id = ANY($1::text[]) AND EXISTS"
+                                 " (SELECT FROM webhook_secrets s WHERE s.key_id = m.key_id"
+                                 " AND (expires_at IS NULL OR expires_at > now())) ORDER BY key_id"};
+
 key_fit compare(rows const& on_record, std::vector<std::uint8_t> const& check_value) {
     auto const known = on_record.bytes(0, 0);
     return known == std::string_view(reinterpret_cast<char const*>(check_value.data()), check_value.size())
@@ -56,6 +61,18 @@ result<key_fit> fit_master_key(connection_options const& options, std::string co
     if (now->empty())
         return failure{fault::database_busy, "the master key's check value was deleted while it was written"};
     return compare(*now, check_value);
+}
+
+result<std::vector<std::string>> missing_master_keys(connection_options const& options,
+                                                     std::vector<std::string> const& ours) {
+    session link(options, {.name = "master keys", .statement_timeout = options.statement_timeout});
+    auto const found = link.run(find_missing, parameters().array(text_array(ours)));
+    if (!found)
+        return found.error();
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < found->size(); ++i)
+        out.emplace_back(found->text(i, 0));
+    return out;
 }
 
 } // namespace klen::webhooks::store

@@ -20,6 +20,7 @@ class played_dispatcher final : public dispatch::dispatcher {
   public:
     task<result<void>> start() override { co_return result<void>{}; }
     task<void> stop() override { co_return; }
+    void database_ended() override {}
     void webhook_changed(webhook_id) override {}
     void attempt_asked(webhook_id) override {}
     dispatch::circuit_status circuit_of(webhook_id) const override { return {}; }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 namespace klen::webhooks::app {
 namespace {
 
@@ -92,6 +94,18 @@ class variable {
   private:
     std::string name_;
 };
+
+TEST(command_line, a_private_database_that_cannot_be_run_is_an_error_of_the_configuration) {
+    variable const programs("KLEN_WEBHOOKS_DATABASE_PRIVATE_BIN_DIR", "/nowhere/bin");
+    variable const user("KLEN_WEBHOOKS_DATABASE_PRIVATE_USER", "nobody-of-that-name");
+    variable const folder("KLEN_WEBHOOKS_DATABASE_PRIVATE_DIR", "/nowhere/data");
+    auto const got = run_line({"check-config"});
+    EXPECT_EQ(got.code, exit_config) << got.err;
+    EXPECT_NE(got.err.find("database.private_bin_dir: there is no program initdb in /nowhere/bin"), std::string::npos)
+        << got.err;
+    bool const named = got.err.find("database.private_user: there is no user nobody-of-that-name") != std::string::npos;
+    EXPECT_EQ(named, ::geteuid() == 0) << "only root runs it as somebody else: " << got.err;
+}
 
 TEST(command_line, a_log_file_without_its_folder_is_an_error_of_the_configuration) {
     variable const with("KLEN_WEBHOOKS_LOG_FILE", "/nowhere/klen.log");

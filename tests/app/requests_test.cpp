@@ -637,6 +637,14 @@ TEST_F(requests_test, keys_are_asked_for_where_the_options_say) {
     EXPECT_EQ(run_line({"key", "list"}).code, exit_ok);
     EXPECT_EQ(api_.take().size(), 1U);
     unsetenv("KLEN_WEBHOOKS_KEY");
+    std::ofstream(dir_ / "key") << "klen_from_a_file\n";
+    setenv("KLEN_WEBHOOKS_KEY_FILE", (dir_ / "key").c_str(), 1);
+    api_.will_answer({{200, R"({"count":0,"page":1,"limit":50,"pages":0,"keys":[]})"}});
+    EXPECT_EQ(run_line({"key", "list"}).code, exit_ok);
+    auto const with_file = api_.take();
+    ASSERT_EQ(with_file.size(), 1U);
+    EXPECT_EQ(with_file[0].headers.at("authorization"), "Bearer klen_from_a_file");
+    unsetenv("KLEN_WEBHOOKS_KEY_FILE");
     unsetenv("KLEN_WEBHOOKS_URL");
     setenv("KLEN_WEBHOOKS_DATABASE_PRIVATE_DIR", (dir_ / "nobody").c_str(), 1);
     auto const without_key = run_line({"key", "list"});

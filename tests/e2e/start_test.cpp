@@ -8,6 +8,7 @@
 
 #include <sys/resource.h>
 
+#include <filesystem>
 #include <regex>
 #include <stdexcept>
 
@@ -53,7 +54,22 @@ TEST(start, a_port_that_is_taken_is_exit_code_4_and_one_line) {
                                               {"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", port}});
     EXPECT_EQ(done.code, 4) << done.err;
     ASSERT_EQ(refusal(done).size(), 1U) << done.err;
-    EXPECT_NE(done.err.find(port), std::string::npos) << done.err;
+    EXPECT_NE(done.err.find("server.listen_port: cannot listen on 127.0.0.1 port " + port), std::string::npos)
+        << done.err;
+}
+
+TEST(start, a_port_that_is_taken_is_found_out_before_a_database_is_made) {
+    boost::asio::io_context context;
+    boost::asio::ip::tcp::acceptor taken(context, {boost::asio::ip::make_address("127.0.0.1"), 0});
+    temporary_folder const home;
+    auto const port = std::to_string(taken.local_endpoint().port());
+    auto const done = run_command({"serve"}, {{"KLEN_WEBHOOKS_DATABASE_PRIVATE_DIR", home / "data"},
+                                              {"KLEN_WEBHOOKS_SERVER_OPERATIONS_ADDRESS", "127.0.0.1"},
+                                              {"KLEN_WEBHOOKS_SERVER_OPERATIONS_PORT", port},
+                                              {"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", "0"}});
+    EXPECT_EQ(done.code, 4) << done.err;
+    EXPECT_NE(done.err.find("server.operations_port: cannot listen"), std::string::npos) << done.err;
+    EXPECT_FALSE(std::filesystem::exists(home / "data"));
 }
 
 TEST(start, a_database_that_is_not_there_is_exit_code_4_after_the_configured_wait) {
@@ -143,6 +159,27 @@ TEST(start, another_master_key_under_a_known_id_is_exit_code_3) {
     daemon changed(settings);
     changed.start();
     EXPECT_EQ(changed.stop(), 0);
+}
+
+TEST(start, a_master_key_that_secrets_need_and_that_is_missing_is_exit_code_3) {
+    daemon first;
+    first.start();
+    first.create_webhook("https://example.com/hook");
+    ASSERT_EQ(first.stop(), 0);
+    auto settings = first.environment();
+    settings.erase("KLEN_WEBHOOKS_LOG_FILE"); // each daemon's own
+    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY"] = "OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg=";
+    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY_ID"] = "k9";
+    auto const refused = run_command({"serve"}, settings);
+    EXPECT_EQ(refused.code, 3) << refused.err;
+    for (char const* part : {"secrets.master_key: ", "k1", "secrets.previous_master_keys"})
+        EXPECT_NE(refused.err.find(part), std::string::npos) << part << " in\n" << refused.err;
+    // Somebody whose key is lost can go on, and the mistake before is on record nowhere.
+    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY"] = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    settings["KLEN_WEBHOOKS_SECRETS_REQUIRE_ALL_MASTER_KEYS"] = "false";
+    daemon later(settings);
+    later.start();
+    EXPECT_EQ(later.stop(), 0);
 }
 
 TEST(start, a_second_daemon_on_the_same_folder_is_refused) {

@@ -41,6 +41,21 @@ TEST_F(master_keys, where_there_are_secrets_already_it_must_open_one_of_them) {
     EXPECT_EQ(fit("k1", {1}, true), key_fit::another_on_record) << "from now on the record counts";
 }
 
+TEST_F(master_keys, those_that_are_needed_and_not_here_are_named) {
+    auto const missing = [&](std::vector<std::string> const& ours) {
+        return missing_master_keys(db.options(), ours).value();
+    };
+    using ids = std::vector<std::string>;
+    EXPECT_EQ(fit("k1", {1}), key_fit::fits);
+    EXPECT_EQ(fit("k2", {2}), key_fit::fits);
+    EXPECT_EQ(missing({}), ids{}) << "nothing is sealed under them";
+    create("a");
+    EXPECT_EQ(missing({"k2"}), ids{"k1"});
+    EXPECT_EQ(missing({"k2", "k1"}), ids{});
+    db.query("UPDATE webhook_secrets SET expires_at = now() - interval '1 s'");
+    EXPECT_EQ(missing({"k2"}), ids{}) << "a secret that has expired needs no key";
+}
+
 TEST_F(master_keys, of_daemons_that_start_at_once_with_different_keys_one_kind_goes_on) {
     auto const fits = at_once(8, [&](int i) {
         return fit_master_key(db.options(), "k1", {static_cast<std::uint8_t>(i % 2)},

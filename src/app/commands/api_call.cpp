@@ -64,7 +64,7 @@ std::string with_options_for_fields(std::string_view problems) {
 /// What the daemon says of its HTTP interface, in the words of this command line.
 std::string in_options(std::string const& code, std::string const& message) {
     if (code == "authentication_required")
-        return "give an API key with --key-file, --key or KLEN_WEBHOOKS_KEY";
+        return "give an API key with --key-file or --key, or by KLEN_WEBHOOKS_KEY_FILE or KLEN_WEBHOOKS_KEY";
     if (code != "validation_error")
         return message;
     if (!message.starts_with("account_id: is missing"))

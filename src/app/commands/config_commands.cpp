@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <unistd.h>
 
 namespace klen::webhooks::app {
@@ -59,15 +60,29 @@ void try_files(loaded_config& what) {
     }
 }
 
+void check_private_database(loaded_config& what, database_config const& database) {
+    if (private_dir_of(database).empty())
+        what.errors.push_back({"defaults", 0, "database.private_dir",
+                               "there is no folder for the private PostgreSQL: neither XDG_STATE_HOME nor HOME names "
+                               "one; set database.private_dir (or database.url)"});
+    auto const& programs = database.private_bin_dir;
+    if (!programs.empty() && ::access((programs + "/initdb").c_str(), X_OK) != 0)
+        add_error(what, "database.private_bin_dir",
+                  "there is no program initdb in " + programs +
+                      ": name the folder of PostgreSQL's programs, like "
+                      "/usr/lib/postgresql/15/bin");
+    auto const& user = database.private_user;
+    if (::geteuid() == 0 && !user.empty() && ::getpwnam(user.c_str()) == nullptr)
+        add_error(what, "database.private_user", "there is no user " + user + " here");
+}
+
 /// Where the database is, as far as that is known before it is called.
 void check_database(loaded_config& what) {
     auto const& database = what.values.database;
     if (!database.url.empty())
         add_error(what, "database.url", store::url_problem(database.url));
-    else if (private_dir_of(database).empty())
-        what.errors.push_back({"defaults", 0, "database.private_dir",
-                               "there is no folder for the private PostgreSQL: neither XDG_STATE_HOME nor HOME names "
-                               "one; set database.private_dir (or database.url)"});
+    else
+        check_private_database(what, database);
 }
 
 } // namespace

@@ -64,7 +64,7 @@ int run_reseal(config_source const& from) {
     auto const opened = open_store(*settings);
     if (opened.has_error())
         return complain(database_exit_code(opened.error()), opened.error().message);
-    auto const seals = open_sealer(*settings, opened->where);
+    auto const seals = open_sealer(*settings, opened->where, missing_keys::told);
     if (seals.has_error())
         return complain(sealer_exit_code(seals.error()), seals.error().message);
     auto const done = opened->run<outcome>([&seals](store::api_store& in) { return reseal_all(in, *seals); });

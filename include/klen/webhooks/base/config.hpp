@@ -67,9 +67,11 @@ struct database_config {
 struct intake_config {
     std::uint32_t queue_events_max = 0;
     std::uint64_t queue_bytes_max = 0;
-    std::uint32_t account_share_percent = 100; ///< of both, for one account
+    std::uint32_t queue_deliveries_max = 0;    ///< as far as they can be foreseen
+    std::uint32_t account_share_percent = 100; ///< of all three, for one account
     std::uint32_t batch_events_max = 0;
     std::uint64_t batch_bytes_max = 0;
+    std::uint32_t batch_deliveries_max = 0; ///< as far as they can be foreseen
     std::uint32_t payload_bytes_max = 0;
     std::uint32_t json_depth_max = 0;
     milliseconds answer_timeout{}; ///< 0: none
@@ -142,6 +144,7 @@ struct secrets_config {
     std::string master_key_id; ///< stored beside each sealed secret
     /// "id:base64 of 32 bytes": opens what was sealed before; seals nothing. Secret.
     std::vector<std::string> previous_master_keys;
+    bool require_all_master_keys = true;
     bool core_dumps = false; ///< the daemon may leave them
 };
 

@@ -87,6 +87,10 @@ class dispatcher : public store::lane_gate {
     /// `dispatch.shutdown_timeout`. Idempotent, safe before `start`.
     virtual task<void> stop() = 0;
 
+    /// The database has ended and does not come back while this process lives: `stop` waits a moment at most for what
+    /// can no longer be recorded. Thread-safe.
+    virtual void database_ended() = 0;
+
     /// The webhook was changed, enabled, disabled or deleted: its lane reads it again before the next attempt.
     /// Thread-safe.
     virtual void webhook_changed(webhook_id id) = 0;

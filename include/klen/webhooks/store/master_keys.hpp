@@ -26,4 +26,9 @@ result<key_fit> fit_master_key(connection_options const& options, std::string co
                                std::vector<std::uint8_t> const& check_value,
                                std::function<bool(sealed_secret const&, std::string const& account_id)> const& opens);
 
+/// The ids of master keys that seal secrets in use and are not among `ours`: these secrets cannot be opened here.
+/// Blocks; reads all of the secrets' table when there are such ids and none is in use.
+result<std::vector<std::string>> missing_master_keys(connection_options const& options,
+                                                     std::vector<std::string> const& ours);
+
 } // namespace klen::webhooks::store
