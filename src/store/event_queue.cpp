@@ -16,8 +16,6 @@ constexpr milliseconds experience_fresh{100};
 constexpr std::uint32_t scouts_max = 4;
 /// When so many accounts' events do not fit, hardly anything will.
 constexpr std::size_t passed_over_max = 64;
-/// What an event of which nothing is known is taken for.
-constexpr std::uint32_t usual_deliveries = 1;
 
 std::uint64_t weight(accepted_event const& event) { return event.body.size() + 256; }
 
@@ -25,10 +23,7 @@ std::uint64_t weight(accepted_event const& event) { return event.body.size() + 2
 
 event_queue::account& event_queue::account_of(std::string const& id) {
     auto& out = accounts_[id];
-    if (out.id.empty()) {
-        out.id = id;
-        out.types.reserve(types_max); // they stay where they are
-    }
+    out.types.reserve(types_max); // they stay where they are
     return out;
 }
 
@@ -52,12 +47,12 @@ event_queue::refusal event_queue::put(waiting_event& one) {
     auto& own = account_of(event.account_id);
     auto const& like = experience_of(own, event.event_type);
     auto const bytes = weight(event);
-    auto const deliveries = like.known() ? std::max(like.deliveries, 1U) : usual_deliveries;
+    auto const deliveries = like.foreseen();
     auto const refused = is_full(bytes, deliveries)               ? refusal::full
                          : share_is_taken(own, bytes, deliveries) ? refusal::share_taken
                                                                   : refusal::none;
     if (refused != refusal::none) {
-        forget_if_idle(own);
+        forget_if_idle(event.account_id);
         return refused;
     }
     one.deliveries_foreseen = deliveries;
@@ -96,7 +91,7 @@ bool event_queue::fits(account& of, steady_time now) {
     if (!fresh && like.in_batch >= scouts_max)
         return false;
     auto const bytes = batch_bytes_ + weight(event);
-    auto const deliveries = batch_deliveries_ + (like.known() ? std::max(like.deliveries, 1U) : usual_deliveries);
+    auto const deliveries = batch_deliveries_ + like.foreseen();
     if (batch_deliveries_ > 0 && (bytes > limits_.batch_bytes_max || deliveries > limits_.batch_deliveries_max))
         return false;
     batch_bytes_ = bytes;
@@ -117,9 +112,12 @@ waiting_event event_queue::take_from(account& of) {
     return out;
 }
 
-void event_queue::forget_if_idle(account const& which) {
-    if (which.waiting.empty() && accounts_.size() > idle_accounts_max)
-        accounts_.erase(accounts_.find(which.id));
+void event_queue::forget_if_idle(std::string const& id) {
+    if (accounts_.size() <= idle_accounts_max)
+        return;
+    auto const which = accounts_.find(id);
+    if (which->second.waiting.empty())
+        accounts_.erase(which);
 }
 
 std::vector<waiting_event> event_queue::take_batch(steady_time now) {
@@ -139,7 +137,7 @@ std::vector<waiting_event> event_queue::take_batch(steady_time now) {
         if (!whose->waiting.empty())
             turns_.push_back(whose);
         else
-            forget_if_idle(*whose);
+            forget_if_idle(out.back().event().account_id);
     }
     turns_.insert(turns_.begin(), next_time.begin(), next_time.end());
     return out;

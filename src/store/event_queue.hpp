@@ -5,7 +5,7 @@
 #include "klen/webhooks/base/clock.hpp"
 #include "klen/webhooks/base/config.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -51,9 +51,10 @@ class event_queue {
         std::uint64_t counted_deliveries = 0;
 
         bool known() const { return known_at != steady_time{}; }
+        /// Of the next event; 1 where nothing is known.
+        std::uint32_t foreseen() const { return std::max(deliveries, 1U); }
     };
     struct account {
-        std::string id;
         std::deque<waiting_event> waiting;
         std::uint64_t bytes = 0;
         std::uint64_t deliveries = 0;
@@ -67,7 +68,7 @@ class event_queue {
     static experience& experience_of(account& of, std::string const& event_type);
     bool fits(account& of, steady_time now);
     waiting_event take_from(account& of);
-    void forget_if_idle(account const& which);
+    void forget_if_idle(std::string const& id);
 
     intake_config limits_;
     std::unordered_map<std::string, account> accounts_; ///< the idle ones stay while they are few

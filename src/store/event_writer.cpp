@@ -238,6 +238,7 @@ result<void> writer::write_once(part what) {
         auto const outcome = write_batch(link_, what, grant);
         if (outcome) {
             finish(what, *outcome, grant.owner);
+            learn(what, *outcome);
             return {};
         }
         if (outcome.error().kind == fault::connection_lost) {
@@ -313,7 +314,6 @@ void writer::finish(part what, batch_outcome const& outcome, instance_id owner) 
     for (auto const& one : what)
         events.push_back(one.what.event);
     hand_over(outcome, events, owner);
-    learn(what, outcome);
     for (auto& one : what)
         if (!outcome.repeated.contains(one.event().id))
             one.finished(publish_receipt{one.event().id, false});
@@ -321,6 +321,7 @@ void writer::finish(part what, batch_outcome const& outcome, instance_id owner) 
         answer_repeated(what, outcome.repeated);
 }
 
+/// Not after a commit that had to be looked up: how much of it was parked is not told then.
 void writer::learn(part what, batch_outcome const& outcome) {
     std::unordered_map<event_id, std::uint32_t> deliveries = outcome.unleased;
     for (auto const& born : outcome.leased)
