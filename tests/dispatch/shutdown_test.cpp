@@ -74,6 +74,20 @@ TEST(shutdown, ends_in_time_when_the_database_does_not_answer) {
     c.world.run_for(std::chrono::minutes(5)); // what the database still held comes back to nobody
 }
 
+TEST(shutdown, waits_for_nothing_when_the_database_has_ended_for_good) {
+    virtual_cluster c;
+    auto const hook = c.add_webhook("a.example");
+    c.outside.script["a.example"] = [](auto const&) { return scripted_answer{200, {}, hours(1)}; };
+    auto& node = c.start_node();
+    c.database.publish(node.dispatcher.get(), hook);
+    c.world.run_for(seconds(1));
+    node.store->down = true;
+    node.dispatcher->database_ended();
+    auto const began = c.world.now();
+    ASSERT_TRUE(c.stop(node));
+    EXPECT_LE(c.world.now() - began, milliseconds(700));
+}
+
 TEST(shutdown, is_idempotent_and_safe_before_start) {
     virtual_cluster c;
     auto& never = c.make_node();
