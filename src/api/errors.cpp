@@ -91,6 +91,10 @@ response failure_response(failure const& f) {
     case fault::connection_lost:
     case fault::database_busy:
         return unavailable("the database cannot be reached now: try again in a moment");
+    case fault::unanswered:
+        return unavailable(
+            "the database has not answered in time; a call that changes something may still take effect: "
+            "look before you repeat it, or repeat it with the same Idempotency-Key");
     case fault::shutting_down:
         return unavailable("this instance is shutting down: try again");
     default:

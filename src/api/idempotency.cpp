@@ -58,14 +58,20 @@ response kept_response(int status, std::string_view text) {
     return out;
 }
 
-response replay(services const& with, store::idempotent_answer const& first, std::string_view owner) {
+response replay(services const& with, store::idempotent_answer const& first, std::string_view owner,
+                std::string const& request_id) {
     auto text = with.seals->open(first.sealed_body, first.key_id, place_of(first.resource_id, owner));
     if (text) {
         auto out = kept_response(first.status, *text);
         signing::wipe(*text);
         return out;
     }
-    return server_error("a kept answer cannot be opened: " + text.error().message);
+    log::warn("the kept answer to an idempotent call cannot be opened",
+              {{"request_id", request_id}, {"key_id", first.key_id}, {"error.message", text.error().message}});
+    return error_response(
+        409, "conflict",
+        "Idempotency-Key: the call was carried out, but its answer cannot be shown again (the key that "
+        "it was sealed with is not configured any more); look for what it made");
 }
 
 response not_begun(failure const& why) {
@@ -87,10 +93,8 @@ constexpr std::string_view keys_route = "/api/v1/keys";
 /// Longer answers are not kept, and a repeat is carried out again under the same id. Well below what can be sealed.
 constexpr std::size_t kept_bytes_max = std::size_t{512} << 10;
 
-/// A 409 tells of the moment: the same call may succeed when an attempt has ended, or a webhook is enabled.
-bool is_kept(response const& answer) {
-    return answer.status < 500 && answer.status != 429 && answer.status != 409 && answer.body.size() <= kept_bytes_max;
-}
+/// What was refused made nothing: the same key serves the mended call, and the same call when it is allowed later.
+bool is_kept(response const& answer) { return answer.status < 400 && answer.body.size() <= kept_bytes_max; }
 
 /// The answer counts whether or not it can be kept: then a repeat makes the same thing once more.
 void note_loss(result<void> const& done, std::string const& request_id) {
@@ -152,7 +156,7 @@ task<response> idempotent(services const* with, handler_function handler, reques
     if (!begun)
         co_return not_begun(begun.error());
     if (auto const* first = std::get_if<store::idempotent_answer>(&*begun))
-        co_return replay(*with, *first, owner);
+        co_return replay(*with, *first, owner, request_id);
     if (std::holds_alternative<store::call_under_way>(*begun))
         co_return still_under_way();
 

@@ -11,7 +11,7 @@ namespace klen::webhooks::api {
 
 /// Runs `handler` for the first call with this key, and answers later ones with what it answered then. What the handler
 /// makes has the id `request::resource_id`, so that a call whose answer was lost (a crash, a database that went away)
-/// makes the same thing again, not another one. Answers of 429 and of 500 and above are not kept.
+/// makes the same thing again, not another one. Only answers below 400 are kept.
 task<response> idempotent(services const* with, handler_function handler, request what, caller who);
 
 /// Whose call of what: the keys of two accounts, or for two webhooks, have nothing to do with each other. Pure.

@@ -43,8 +43,10 @@ task<response> ready(services const* with, request what, caller) {
     auto const database = co_await with->store->ping();
     std::vector<check> checks;
     checks.push_back({"database", database ? "" : "does not answer"});
-    checks.push_back({"dispatch", with->alive() ? "" : "no committed heartbeat, or an io thread does not answer"});
-    checks.push_back({"lifecycle", with->draining() ? "shutting down" : ""});
+    bool const draining = with->draining(); // its heartbeats end with it, which is no fault
+    bool const dispatching = draining || with->alive();
+    checks.push_back({"dispatch", dispatching ? "" : "no committed heartbeat, or an io thread does not answer"});
+    checks.push_back({"lifecycle", draining ? "shutting down" : ""});
     int status = 200;
     for (auto const& c : checks)
         status = c.problem.empty() ? status : 503;

@@ -93,11 +93,17 @@ std::optional<std::string_view> refuse_host(request_head const& head) {
 }
 
 std::optional<std::string_view> read_length(std::string_view text, std::uint64_t& out) {
-    // 18 digits are more than any limit and less than an overflow.
     bool const digits = std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-    if (text.empty() || text.size() > 18 || !digits)
+    if (text.empty() || !digits)
         return "Content-Length is not a number";
-    std::from_chars(text.data(), text.data() + text.size(), out);
+    // RFC 9110 §8.6: large ones are to be expected. 18 digits are more than any limit and less than an overflow: the
+    // body is too large, whatever the rest says.
+    constexpr std::size_t digits_max = 18;
+    text.remove_prefix(std::min(text.find_first_not_of('0'), text.size() - 1));
+    if (text.size() > digits_max)
+        out = content_length_max;
+    else
+        std::from_chars(text.data(), text.data() + text.size(), out);
     return std::nullopt;
 }
 

@@ -16,10 +16,13 @@ namespace klen::webhooks::api {
 /// Judges the raw bytes of a complete head. The text says what is wrong; answer 400 and close.
 std::optional<std::string_view> refuse_raw_head(std::string_view head);
 
+/// What a Content-Length of more digits counts as: more than any limit.
+inline constexpr std::uint64_t content_length_max = 999'999'999'999'999'999;
+
 /// How the body is framed and what becomes of the connection.
 struct framing {
     bool chunked = false;
-    std::uint64_t content_length = 0;
+    std::uint64_t content_length = 0; ///< at most content_length_max
     bool keep_alive = true;
     bool expects_continue = false;    ///< `Expect: 100-continue`
     bool unknown_expectation = false; ///< answer 417

@@ -10,7 +10,9 @@
 #include <boost/asio/redirect_error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
+#include <deque>
 
 namespace klen::webhooks::api {
 
@@ -21,6 +23,10 @@ using boost::system::error_code;
 
 /// After an error like "too many open files" nothing gets better by trying again at once.
 constexpr milliseconds accept_pause{100};
+
+/// How long, and how many, connections that were turned away are kept open, so that their answer is read.
+constexpr milliseconds linger_time{1000};
+constexpr std::size_t lingering_max = 256;
 
 /// One io thread with the coroutines that run on it.
 struct worker_seat {
@@ -61,7 +67,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
   public:
     server_core(std::vector<asio::io_context*> const& contexts, std::shared_ptr<serving> common, tcp::acceptor acceptor)
         : common_(std::move(common)), acceptor_(std::move(acceptor)), pause_(*contexts.front()),
-          accepting_(contexts.front()->get_executor(), "accept") {
+          linger_end_(*contexts.front()), accepting_(contexts.front()->get_executor(), "accept") {
         for (asio::io_context* context : contexts)
             seats_.push_back(std::make_unique<worker_seat>(*context, common_));
     }
@@ -83,10 +89,19 @@ class server_core : public std::enable_shared_from_this<server_core> {
     void make_room(tcp_socket socket, worker_seat& to, std::size_t asked);
     void begin(tcp_socket socket, worker_seat& to);
     void turn_away(tcp_socket socket);
+    void linger(tcp_socket socket);
+    void end_lingering();
+
+    struct lingering {
+        steady_time until;
+        tcp_socket socket;
+    };
 
     std::shared_ptr<serving> common_;
     tcp::acceptor acceptor_;
     asio::steady_timer pause_;
+    asio::steady_timer linger_end_;
+    std::deque<lingering> lingering_; ///< were turned away; on the accepting thread
     task_group accepting_;
     std::vector<std::unique_ptr<worker_seat>> seats_;
     std::atomic<std::uint64_t> turned_away_{0};
@@ -179,7 +194,7 @@ void server_core::begin(tcp_socket socket, worker_seat& to) {
     asio::post(to.worker->context(), std::move(begin));
 }
 
-/// One write and one read that cannot block: whoever is over the limit costs no memory and no coroutine.
+/// One write that cannot block, and a socket that is kept for a moment: whoever is over the limit costs no coroutine.
 void server_core::turn_away(tcp_socket socket) {
     turned_away_.fetch_add(1, std::memory_order_relaxed);
     std::string const id = make_uuid_v7().text();
@@ -197,8 +212,38 @@ void server_core::turn_away(tcp_socket socket) {
     socket.non_blocking(true, ec);
     socket.write_some(asio::buffer(out), ec);
     socket.shutdown(tcp_socket::shutdown_send, ec);
-    std::array<char, 4096> request{}; // what is unread at close would reset the connection before the answer is read
-    socket.read_some(asio::buffer(request), ec);
+    linger(std::move(socket));
+}
+
+/// What comes after the close resets the connection, and the request of one that was turned away has mostly not come
+/// yet: its sender would see a broken pipe in place of the answer (RFC 9112 §9.6).
+void server_core::linger(tcp_socket socket) {
+    if (accepting_.cancelled())
+        return;
+    if (lingering_.size() == lingering_max)
+        lingering_.pop_front();
+    lingering_.push_back({std::chrono::steady_clock::now() + linger_time, std::move(socket)});
+    if (lingering_.size() == 1)
+        end_lingering();
+}
+
+/// Closes those whose time is over, and comes back for the next.
+void server_core::end_lingering() {
+    auto const now = std::chrono::steady_clock::now();
+    while (!lingering_.empty() && lingering_.front().until <= now) {
+        std::array<char, 4096> request{}; // what is unread at the close resets the connection, too
+        error_code ec;
+        while (!ec)
+            lingering_.front().socket.read_some(asio::buffer(request), ec);
+        lingering_.pop_front();
+    }
+    if (lingering_.empty())
+        return;
+    linger_end_.expires_at(lingering_.front().until);
+    linger_end_.async_wait([self = shared_from_this()](error_code stopped) {
+        if (!stopped)
+            self->end_lingering();
+    });
 }
 
 task<void> server_core::stop(steady_time until) {
@@ -206,6 +251,8 @@ task<void> server_core::stop(steady_time until) {
     error_code ignored;
     acceptor_.close(ignored);
     pause_.cancel();
+    linger_end_.cancel();
+    lingering_.clear();
     accepting_.cancel();
     co_await accepting_.wait_empty();
     std::vector<one_shot<bool>> ended(seats_.size());

@@ -8,7 +8,8 @@ namespace {
 
 constexpr char const* two_ways =
     "Asks a running daemon when there is an API key (--key, --key-file or their variables) or a --url, else works\n"
-    "in the configured database itself, which needs no daemon. --config always means the database.";
+    "in the configured database itself, which needs no daemon. --config always means the database.\n"
+    "KLEN_WEBHOOKS_ACCOUNT is not read here: whose key it is has to be said.";
 constexpr char const* key_id = "The key's id";
 
 /// Which of the two ways the options ask for.

@@ -28,6 +28,8 @@ std::string_view to_string(fault what) {
         return "lease_lost";
     case fault::io:
         return "io";
+    case fault::unanswered:
+        return "unanswered";
     case fault::corrupt:
         return "corrupt";
     }

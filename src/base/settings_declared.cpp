@@ -211,6 +211,10 @@ section declare_database() {
              "How long a read or a claim may take. Never applies to a commit.");
     s.number("tcp_user_timeout_ms", &c::tcp_user_timeout, unit::milliseconds, 8000, {1000, 60000},
              "After how long without an acknowledgement a link counts as dead.");
+    s.number(
+        "answer_timeout_ms", &c::answer_timeout, unit::milliseconds, 10000, {100, 600000},
+        "How long a call of the API waits for the database before it is answered with 503 and Retry-After; what it "
+        "changes may still take effect then. Publishing has a limit of its own: intake.answer_timeout_ms.");
     s.number("api_connections", &c::api_connections, unit::count, 4, {1, 100},
              "Connections for the API's reads. Publishing, claiming and recording have their own.");
     s.number("watch_interval_ms", &c::watch_interval, unit::milliseconds, 500, {50, 1000},

@@ -17,6 +17,9 @@ namespace {
 constexpr std::chrono::seconds lane_idle_max{60};
 /// Lanes whose times lie closer together are woken together. Far below a pacer's slack, so no rate suffers from it.
 constexpr milliseconds timer_step{1};
+/// So many lanes are looked at before the io thread does what else there is: those who publish share it, and thousands
+/// of deliveries may fall due at once. Enough that a turn's own cost does not show.
+constexpr std::uint32_t steps_per_turn = 32;
 
 profile_maker profile_maker_of(hub const& h) {
     return {h.env.seals, h.env.urls, h.options.delivery.header_prefix, h.options.delivery.user_agent,
@@ -166,7 +169,7 @@ void shard::run() {
 
 std::optional<shard::job> shard::next_job() {
     std::optional<job> out;
-    while (!line_.empty() && !draining_) {
+    while (!line_.empty() && !draining_ && has_turn()) {
         auto const l = line_.front();
         auto did = try_start(l, out);
         if (did == step::held) {
@@ -183,6 +186,21 @@ std::optional<shard::job> shard::next_job() {
             return out;
     }
     return out;
+}
+
+/// False: it goes on by itself after what else the io thread has to do.
+bool shard::has_turn() {
+    if (steps_ < steps_per_turn) {
+        ++steps_;
+        return true;
+    }
+    if (!std::exchange(yielding_, true))
+        post([](shard& self) {
+            self.yielding_ = false;
+            self.steps_ = 0;
+            self.run();
+        });
+    return false;
 }
 
 shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {

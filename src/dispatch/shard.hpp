@@ -79,6 +79,7 @@ class shard : public std::enable_shared_from_this<shard> {
     void judge_endpoint(job const& of, policy::attempt_result const& result, steady_time now);
 
     std::optional<job> next_job();
+    bool has_turn();
     enum class step { started, skipped, held };
     step try_start(lane_ptr const& l, std::optional<job>& out);
     void settle_without_request(lane& l, policy::error_class why, outcome_slots::slot slot);
@@ -112,6 +113,8 @@ class shard : public std::enable_shared_from_this<shard> {
     task_group timers_;
     std::unordered_map<webhook_id, lane_ptr> lanes_;
     std::deque<lane_ptr> line_; ///< lanes that may start something, in turn
+    std::uint32_t steps_ = 0;   ///< of this turn
+    bool yielding_ = false;     ///< the next turn is posted
     host_gate<lane> hosts_;
     wake_queue<lane> wakes_; ///< lanes that wait for their time
     alarm timer_;            ///< one for all of them

@@ -55,7 +55,8 @@ class real_api_store final : public api_store {
                  jobs_max),
           watch_(options, {.name = "watch", .statement_timeout = options.statement_timeout}, 1, 4),
           pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 1),
-          upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4) {}
+          upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4),
+          patience_(options.answer_timeout) {}
 
     task<result<webhook>> create_webhook(webhook w, sealed_secret secret, std::uint32_t per_account_max) override {
         if (w.id.value.is_nil())
@@ -197,21 +198,22 @@ class real_api_store final : public api_store {
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> on_thread(Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
-        return calls_.call(std::move(named));
+        return calls_.call(std::move(named), {.account = {}, .patience = patience_});
     }
 
     /// The same for an account, which may not take all connections. Empty: for nobody.
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> on_thread_of(std::string account_id, Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
-        return calls_.call(std::move(named), std::move(account_id));
+        return calls_.call(std::move(named), {.account = std::move(account_id), .patience = patience_});
     }
 
     /// The same for what ends a call that was let in: refused, it would leave the call under way for a minute.
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> at_end_of_call(std::string account_id, Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
-        return calls_.call(std::move(named), std::move(account_id), admission::had);
+        return calls_.call(std::move(named),
+                           {.account = std::move(account_id), .is = admission::had, .patience = patience_});
     }
 
     worker calls_;
@@ -219,6 +221,7 @@ class real_api_store final : public api_store {
     shared_answer ping_answer_{{.fresh_for = ping_fresh_for, .patience = ping_time}}; ///< outlives who settles it
     worker pings_;
     worker upkeep_;
+    milliseconds const patience_; ///< how long whoever calls waits for its answer
 };
 
 void real_api_store::ask_for_ping() {

@@ -154,7 +154,7 @@ void writer::serve() {
         std::unique_lock lock(mutex_);
         if (stopping_ && queue_.events() == 0)
             return;
-        auto const something = [this] { return stopping_ || !queue_.events() == 0; };
+        auto const something = [this] { return stopping_ || queue_.events() != 0; };
         if (available_)
             changed_.wait(lock, something);
         else

@@ -4,6 +4,9 @@
 
 #include "klen/webhooks/base/async.hpp"
 
+#include <boost/asio/basic_waitable_timer.hpp>
+
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -18,6 +21,13 @@ namespace klen::webhooks::store {
 
 /// Whether a job may be refused because its account has enough of them: not when it ends something that was let in.
 enum class admission { asked, had };
+
+/// Whose job it is, and how long whoever asked for it waits.
+struct job_terms {
+    std::string account; ///< empty: nobody's
+    admission is = admission::asked;
+    milliseconds patience{0}; ///< 0: as long as it takes
+};
 
 /// Threads that run jobs against the database, each with a session of its own. libpqxx blocks, so nothing of it may
 /// run on an io thread: a coroutine hands over a job and is resumed on its own executor.
@@ -37,28 +47,55 @@ class worker {
 
     /// Every job must be repeatable: one that met a connection which had died since its last use is run once more on a
     /// new one.
+    ///
+    /// A database that hangs answers nobody, and no job can be taken back from it: after `patience` the caller is told
+    /// `unanswered`, and goes. A job that has not begun by then never does, unless it ends something that was let in.
     template <class T>
-    task<result<T>> call(std::function<result<T>(session&)> job, std::string account = {},
-                         admission is = admission::asked) {
+    task<result<T>> call(std::function<result<T>(session&)> job, job_terms terms = {}) {
         one_shot<result<T>> answer;
-        auto set = answer.set();
+        auto const set = answer.set();
         auto finished = [set](result<T> got) { set(std::move(got)); };
-        post<T>(std::move(job), std::move(finished), std::move(account), is);
+        if (terms.patience <= milliseconds::zero()) {
+            post<T>(std::move(job), std::move(finished), std::move(terms));
+            auto waiting = answer.wait();
+            auto got = co_await std::move(waiting);
+            co_return got;
+        }
+        auto const fate = std::make_shared<std::atomic<stage>>(stage::waits);
+        auto const is = terms.is;
+        auto const ex = co_await asio::this_coro::executor;
+        asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>
+            limit(ex, terms.patience);
+        limit.async_wait([set, fate](boost::system::error_code stopped) {
+            if (stopped)
+                return;
+            auto found = stage::waits;
+            fate->compare_exchange_strong(found, stage::given_up);
+            set(failure{fault::unanswered, "the database has not answered in time"});
+        });
+        std::function<result<T>(session&)> run = [job = std::move(job), fate, is](session& on) -> result<T> {
+            auto found = stage::waits;
+            if (!fate->compare_exchange_strong(found, stage::begun) && found == stage::given_up &&
+                is == admission::asked)
+                return failure{fault::unanswered, "nobody waits for it any more"};
+            return job(on);
+        };
+        post<T>(std::move(run), std::move(finished), std::move(terms));
         auto waiting = answer.wait();
         auto got = co_await std::move(waiting);
         co_return got;
     }
-    /// `finished` is called on the worker's thread, or at once when too much waits. `account`: whose job it is; empty:
-    /// nobody's.
+    /// `finished` is called on the worker's thread, or at once when too much waits.
     template <class T>
-    void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished, std::string account = {},
-              admission is = admission::asked) {
+    void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished, job_terms terms = {}) {
         auto run = [job = std::move(job), finished](session& on) { finished(attempt<T>(job, on)); };
-        if (auto no = push({std::move(account), std::move(run)}, is))
+        if (auto no = push({std::move(terms.account), std::move(run)}, terms.is))
             finished(std::move(*no));
     }
 
   private:
+    enum class stage { waits, begun, given_up };
+
     template <class T>
     static result<T> attempt(std::function<result<T>(session&)> const& job, session& on) {
         bool const was_connected = on.connected();

@@ -169,7 +169,7 @@ TEST_F(deliveries_handlers, what_cannot_be_known_any_more_is_null) {
 struct attempts_handlers : deliveries_handlers {
     /// With so many attempts, all made in the same way as its first.
     std::string delivery_with(int attempts) {
-        auto const id = failed_delivery();
+        auto id = failed_delivery();
         db.query("INSERT INTO attempts SELECT (jsonb_populate_record(a, jsonb_build_object('attempt', n, 'superseded',"
                  " n < " +
                  std::to_string(attempts) + "))).* FROM attempts a, generate_series(2, " + std::to_string(attempts) +

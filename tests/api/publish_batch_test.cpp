@@ -44,7 +44,7 @@ TEST_F(service_fixture, a_thousand_events_are_answered_item_by_item) {
         for (std::size_t i = 0; i < answers.size(); ++i)
             ASSERT_EQ(answers[i].at("status").as_int64(), i == 500 ? 400 : 202) << i;
     }
-    EXPECT_EQ(writer.submitted().size(), std::size_t{2 * (items - 1)});
+    EXPECT_EQ(writer.submitted().size(), std::size_t{2} * (items - 1));
     auto const too_many = client.exchange(publish("[" + body.substr(1, body.size() - 2) + "," + item(1) + "]", ""));
     EXPECT_EQ(too_many.status, 400);
 }

@@ -66,8 +66,9 @@ std::vector<pid_t> postgres_of(daemon const& it) {
     return out;
 }
 
-TEST(lifecycle, a_database_that_hangs_keeps_neither_publishers_nor_a_stop_waiting) {
+TEST(lifecycle, a_database_that_hangs_keeps_neither_callers_nor_a_stop_waiting) {
     daemon it(daemon::settings{{"KLEN_WEBHOOKS_INTAKE_ANSWER_TIMEOUT_MS", "500"},
+                               {"KLEN_WEBHOOKS_DATABASE_ANSWER_TIMEOUT_MS", "500"},
                                {"KLEN_WEBHOOKS_DELIVERY_ATTEMPT_TIMEOUT_MS", "1000"},
                                {"KLEN_WEBHOOKS_DISPATCH_SHUTDOWN_TIMEOUT_MS", "1500"}});
     it.start();
@@ -76,10 +77,15 @@ TEST(lifecycle, a_database_that_hangs_keeps_neither_publishers_nor_a_stop_waitin
         ::kill(pid, SIGSTOP);
     auto const answer = it.call("POST", "/api/v1/events",
                                 R"({"account_id":"acct_e2e","event_type":"call.ended","payload":{}})", it.key());
+    auto const listed = it.call("GET", "/api/v1/webhooks?account_id=acct_e2e", "", it.key());
+    auto const created = it.call("POST", "/api/v1/webhooks?account_id=acct_e2e",
+                                 R"({"name":"n","url":"https://example.com/","subscribed_events":["*"]})", it.key());
     auto const code = it.stop(20s);
     for (auto const pid : postgres)
         ::kill(pid, SIGCONT); // it has been told to end and can hear it now
     EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(listed.status, 503);
+    EXPECT_EQ(created.status, 503);
     EXPECT_EQ(code, 1);
     EXPECT_NE(it.log().find("stopping without it"), std::string::npos);
     it.start();

@@ -92,7 +92,7 @@ void checker::look_at(std::size_t who, dispatch::dispatch_stats const& stats) {
     if (stats.in_flight + stats.unrecorded > limits.unrecorded_outcomes_max)
         fail("process " + std::to_string(who) + " has " + std::to_string(stats.in_flight + stats.unrecorded) +
              " requests and outcomes that are not on record");
-    if (stats.in_memory * 4 >= limits.deliveries_in_memory_max * 3 ||
+    if (stats.in_memory * 4 >= std::uint64_t{limits.deliveries_in_memory_max} * 3 ||
         stats.in_flight + stats.unrecorded >= limits.unrecorded_outcomes_max ||
         stats.bytes_in_memory * 4 >= limits.bytes_in_memory_max * 3)
         runners_[who].crowded = world_.now();

@@ -159,7 +159,7 @@ TEST_F(history_health_test, daemons_that_tell_at_once_do_not_block_one_another) 
                 std::vector<health_record> batch;
                 for (auto const& one : hooks)
                     batch.push_back(told(one, 1, 1));
-                std::ranges::rotate(batch, batch.begin() + i * 5);
+                std::ranges::rotate(batch, batch.begin() + std::ptrdiff_t{5} * i);
                 auto const done = run(own->add_health({make_uuid_v7(), 1, batch}));
                 EXPECT_TRUE(done) << done.error().message;
             }

@@ -1,5 +1,8 @@
 #include "store/worker.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -21,8 +24,8 @@ struct worker_test : testing::Test {
                 open.wait();
             return 1;
         };
-        to.post<int>(
-            job, [done](result<int> got) { done->set_value(std::move(got)); }, std::move(account), is);
+        to.post<int>(job, [done](result<int> got) { done->set_value(std::move(got)); },
+                     {.account = std::move(account), .is = is});
         return out;
     }
     void wait_until_begun(int n) {
@@ -38,6 +41,59 @@ struct worker_test : testing::Test {
     std::atomic<int> begun{0};
     connection_options const nowhere{.url = "postgresql://127.0.0.1:1/none"};
 };
+
+/// What `call` comes to, on an io thread of its own.
+std::future<result<int>> call(asio::io_context& io, worker& to, std::function<result<int>(session&)> job,
+                              job_terms terms) {
+    auto const done = std::make_shared<std::promise<result<int>>>();
+    auto body = [&to, job = std::move(job), terms = std::move(terms), done]() -> task<void> {
+        auto waiting = to.call<int>(job, terms);
+        auto got = co_await std::move(waiting);
+        done->set_value(std::move(got));
+    };
+    auto start = [body = std::move(body)]() -> task<void> { return body(); };
+    asio::co_spawn(io.get_executor(), start, asio::detached);
+    return done->get_future();
+}
+
+TEST_F(worker_test, whoever_waits_for_a_database_that_hangs_is_told_so) {
+    asio::io_context io;
+    std::vector<std::future<result<int>>> given_up;
+    std::atomic<int> late{0};
+    {
+        worker to(nowhere, {.name = "test"}, 1, 256);
+        auto hangs = [this](session&) -> result<int> {
+            ++begun;
+            open.wait();
+            return 1;
+        };
+        auto counts = [&late](session&) -> result<int> { return ++late; };
+        given_up.push_back(call(io, to, hangs, {.account = "a", .patience = milliseconds(20)}));
+        given_up.push_back(call(io, to, counts, {.account = "a", .patience = milliseconds(20)}));
+        given_up.push_back(call(io, to, counts, {.account = "a", .is = admission::had, .patience = milliseconds(20)}));
+        io.run();
+        for (auto& one : given_up)
+            EXPECT_EQ(one.get().error().kind, fault::unanswered);
+        EXPECT_EQ(begun, 1);
+        EXPECT_EQ(late, 0);
+        gate.set_value();
+    }
+    EXPECT_EQ(late, 1) << "what nobody waits for is not begun, but what ends a call that was let in is";
+}
+
+TEST_F(worker_test, an_answer_in_time_is_the_answer) {
+    asio::io_context io;
+    worker to(nowhere, {.name = "test"}, 1, 256);
+    auto got = call(io, to, [](session&) -> result<int> { return 7; }, {.account = {}, .patience = seconds(60)});
+    auto failed = call(io, to,
+                       [](session&) -> result<int> {
+                           return failure{fault::conflict, "x"};
+                       },
+                       {.account = {}, .patience = seconds(60)});
+    io.run(); // no timer keeps it waiting
+    EXPECT_EQ(*got.get(), 7);
+    EXPECT_EQ(failed.get().error().kind, fault::conflict);
+}
 
 TEST_F(worker_test, an_account_never_takes_all_connections) {
     worker to(nowhere, {.name = "test"}, 3, 256);

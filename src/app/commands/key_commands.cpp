@@ -34,7 +34,8 @@ std::string key_as_json(store::api_key_row const& row, std::string const& key = 
 /// What a daemon would refuse.
 result<void> check(key_create_options const& what, api_options const& api) {
     if (what.platform != api.account.empty())
-        return failure{fault::invalid_argument, "give either --platform or --account ID"};
+        return failure{fault::invalid_argument,
+                       "give either --platform or --account ID (KLEN_WEBHOOKS_ACCOUNT is not read here)"};
     if (!what.platform && !intake::is_account_id(api.account))
         return failure{fault::invalid_argument, "--account: " + std::string(intake::account_id_rule)};
     if (what.name.empty() || what.name.size() > 200)

@@ -60,6 +60,7 @@ struct database_config {
     milliseconds start_wait{};        ///< how long `serve` waits at start for the database to come
     milliseconds statement_timeout{}; ///< for reads and claims; never applies to a commit
     milliseconds tcp_user_timeout{};
+    milliseconds answer_timeout{}; ///< how long a call of the API waits for the database
     std::uint32_t api_connections = 0;
     milliseconds watch_interval{}; ///< how often changes to webhooks and keys made by other instances are looked for
 };

@@ -19,6 +19,7 @@ enum class fault {
     overloaded,       ///< a bounded queue is full; try again later
     over_limit,       ///< whoever asks has as much under way as it may; the message is for them; try again later
     connection_lost,  ///< the link to the database is gone; what was being done may or may not have happened
+    unanswered,       ///< the database has not answered in time; what was asked may still happen
     database_refused, ///< the database answered with an error that a repeat would meet again
     database_busy,    ///< serialization failure, deadlock, out of resources: a repeat may succeed
     shutting_down,    ///< this instance takes no more work
