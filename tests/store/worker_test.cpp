@@ -1,7 +1,5 @@
 #include "store/worker.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
@@ -43,21 +41,20 @@ struct worker_test : testing::Test {
 };
 
 /// What `call` comes to, on an io thread of its own.
-std::future<result<int>> call(asio::io_context& io, worker& to, std::function<result<int>(session&)> job,
-                              job_terms terms) {
+std::future<result<int>> call(task_group& in, worker& to, std::function<result<int>(session&)> job, job_terms terms) {
     auto const done = std::make_shared<std::promise<result<int>>>();
     auto body = [&to, job = std::move(job), terms = std::move(terms), done]() -> task<void> {
         auto waiting = to.call<int>(job, terms);
         auto got = co_await std::move(waiting);
         done->set_value(std::move(got));
     };
-    auto start = [body = std::move(body)]() -> task<void> { return body(); };
-    asio::co_spawn(io.get_executor(), start, asio::detached);
+    in.spawn(std::move(body));
     return done->get_future();
 }
 
 TEST_F(worker_test, whoever_waits_for_a_database_that_hangs_is_told_so) {
     asio::io_context io;
+    task_group calls(io.get_executor(), "calls");
     std::vector<std::future<result<int>>> given_up;
     std::atomic<int> late{0};
     {
@@ -68,9 +65,10 @@ TEST_F(worker_test, whoever_waits_for_a_database_that_hangs_is_told_so) {
             return 1;
         };
         auto counts = [&late](session&) -> result<int> { return ++late; };
-        given_up.push_back(call(io, to, hangs, {.account = "a", .patience = milliseconds(20)}));
-        given_up.push_back(call(io, to, counts, {.account = "a", .patience = milliseconds(20)}));
-        given_up.push_back(call(io, to, counts, {.account = "a", .is = admission::had, .patience = milliseconds(20)}));
+        given_up.push_back(call(calls, to, hangs, {.account = "a", .patience = milliseconds(20)}));
+        given_up.push_back(call(calls, to, counts, {.account = "a", .patience = milliseconds(20)}));
+        given_up.push_back(
+            call(calls, to, counts, {.account = "a", .is = admission::had, .patience = milliseconds(20)}));
         io.run();
         for (auto& one : given_up)
             EXPECT_EQ(one.get().error().kind, fault::unanswered);
@@ -83,9 +81,10 @@ TEST_F(worker_test, whoever_waits_for_a_database_that_hangs_is_told_so) {
 
 TEST_F(worker_test, an_answer_in_time_is_the_answer) {
     asio::io_context io;
+    task_group calls(io.get_executor(), "calls");
     worker to(nowhere, {.name = "test"}, 1, 256);
-    auto got = call(io, to, [](session&) -> result<int> { return 7; }, {.account = {}, .patience = seconds(60)});
-    auto failed = call(io, to,
+    auto got = call(calls, to, [](session&) -> result<int> { return 7; }, {.account = {}, .patience = seconds(60)});
+    auto failed = call(calls, to,
                        [](session&) -> result<int> {
                            return failure{fault::conflict, "x"};
                        },
