@@ -340,6 +340,10 @@ section declare_dispatch() {
              "requests are sent; none is dropped.");
     s.number("claim_batch_max", &c::claim_batch_max, unit::count, 500, {1, 10000},
              "Deliveries fetched from the database in one statement.");
+    s.number("claims_slow_publishing_percent", &c::claims_slow_publishing_percent, unit::percent, 100, {0, 10000},
+             "How much longer than usual publishers may wait for their commit while a backlog is fetched (deliveries "
+             "that fall due at once, or that waited for room). Beyond it the backlog is fetched more slowly, at 500 "
+             "deliveries a second at least; at full speed when nobody publishes. 0: always at full speed.");
     s.number("outcome_batch_max", &c::outcome_batch_max, unit::count, 500, {1, 10000},
              "Outcomes written in one transaction.");
     s.number("poll_interval_ms", &c::poll_interval, unit::milliseconds, 1000, {10, 60000},

@@ -90,8 +90,12 @@ task<void> claimer::due_loop() {
             co_await due_alarm_.wait_until(claim_at_);
             continue;
         }
+        if (auto const at = hub_->pace.next(now); now < at) {
+            claim_at_ = at;
+            continue;
+        }
         auto const under = usable_term();
-        auto const limit = hub_->memory->claim_room(hub_->options.dispatch.claim_batch_max);
+        auto const limit = hub_->pace.room(hub_->memory->claim_room(hub_->options.dispatch.claim_batch_max), now);
         held_back_ = !under || limit == 0;
         if (held_back_)
             claim_at_ = now + hub_->options.dispatch.poll_interval;
@@ -117,6 +121,7 @@ task<void> claimer::claim_due(term_ptr under, std::uint32_t limit) {
         co_return;
     }
     due_backoff_.reset();
+    hub_->pace.claimed(static_cast<std::uint32_t>(claimed->deliveries.size()), hub_->now());
     bool const found = !claimed->deliveries.empty() || !claimed->parked.empty();
     bool const filled = claimed->deliveries.size() >= limit || (found && claimed->next_due == milliseconds(0));
     if (!claimed->parked.empty())
@@ -150,6 +155,8 @@ task<void> claimer::parked_loop() {
             co_await bell.wait();
         } else if (now < parked_not_before_) {
             co_await bell.wait_until(parked_not_before_);
+        } else if (auto const at = hub_->pace.next(now); now < at) {
+            co_await bell.wait_until(at);
         } else if (auto wants = under ? fitting_wants() : std::vector<parked_want>{}; wants.empty()) {
             auto const look_again = now + hub_->options.dispatch.poll_interval;
             co_await bell.wait_until(look_again);
@@ -162,7 +169,7 @@ task<void> claimer::parked_loop() {
 /// As many wants, in order, as there is memory for; the last one may get less than it has room for.
 std::vector<parked_want> claimer::fitting_wants() {
     std::vector<parked_want> out;
-    auto left = hub_->memory->claim_room(hub_->options.dispatch.claim_batch_max);
+    auto left = hub_->pace.room(hub_->memory->claim_room(hub_->options.dispatch.claim_batch_max), hub_->now());
     while (left > 0 && !parked_wants_.empty() && out.size() < parked_batch_max) {
         auto want = parked_wants_.front();
         parked_wants_.pop_front();
@@ -191,6 +198,7 @@ task<void> claimer::claim_parked(term_ptr under, std::vector<parked_want> wants)
         co_return;
     }
     parked_backoff_.reset();
+    hub_->pace.claimed(static_cast<std::uint32_t>(claimed->deliveries.size()), hub_->now());
     if (!claimed->deliveries.empty())
         hand_over(std::move(claimed->deliveries), under);
     std::unordered_set<webhook_id> const exhausted(claimed->exhausted.begin(), claimed->exhausted.end());

@@ -51,6 +51,7 @@ class lanes_dispatcher final : public dispatcher {
     grant current_grant() override;
     void take(instance_id owner, std::vector<store::claimed_delivery> deliveries) override;
     void note_parked(std::vector<webhook_id> webhooks) override;
+    void publishers_waited(std::chrono::nanoseconds longest) override { hub_->pace.published(longest, hub_->now()); }
 
     dispatch_stats stats() const override;
     bool healthy() const override;

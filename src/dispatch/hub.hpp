@@ -6,6 +6,7 @@
 #include "dispatch/term.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
 #include "klen/webhooks/policy/circuit.hpp"
+#include "klen/webhooks/policy/claim_pace.hpp"
 #include "klen/webhooks/policy/verdict.hpp"
 
 #include <atomic>
@@ -37,6 +38,12 @@ inline policy::circuit_policy circuit_policy_of(dispatch_config const& from) {
     return out;
 }
 
+inline policy::claim_pace::limits claim_limits_of(dispatch_config const& from) {
+    policy::claim_pace::limits out;
+    out.slowdown_percent = from.claims_slow_publishing_percent;
+    return out;
+}
+
 /// A lane has room for what is parked for it.
 struct parked_want {
     webhook_id webhook;
@@ -50,7 +57,7 @@ struct hub {
         : options(std::move(o)),
           env(std::move(e)), retries{options.delivery.retry_schedule, options.delivery.retry_jitter_percent,
                                      options.delivery.retry_after_max},
-          circuits(circuit_policy_of(options.dispatch)),
+          circuits(circuit_policy_of(options.dispatch)), pace(claim_limits_of(options.dispatch)),
           memory(std::make_shared<budget>(options.dispatch.deliveries_in_memory_max,
                                           options.dispatch.bytes_in_memory_max)),
           slots(std::make_shared<outcome_slots>(options.dispatch.unrecorded_outcomes_max)), outcomes(make_alarm()),
@@ -61,6 +68,7 @@ struct hub {
     policy::retry_policy const retries;
     policy::circuit_policy const circuits;
 
+    policy::claim_pace pace;
     lease_book leases;
     std::shared_ptr<budget> const memory;
     std::shared_ptr<outcome_slots> const slots;

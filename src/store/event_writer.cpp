@@ -99,7 +99,7 @@ class writer final : public event_writer {
 // --- handing in -----------------------------------------------------------------------------------------------------
 
 void writer::submit(new_event event, done finished) {
-    waiting_event one{std::move(event), std::move(finished)};
+    waiting_event one{std::move(event), std::move(finished), steady_clock::now()};
     std::unique_lock lock(mutex_);
     if (stopping_) {
         lock.unlock();
@@ -238,6 +238,8 @@ result<void> writer::write_once(part what) {
         auto const outcome = write_batch(link_, what, grant);
         if (outcome) {
             finish(what, *outcome, grant.owner);
+            gate_.publishers_waited(steady_clock::now() -
+                                    std::ranges::min_element(what, {}, &waiting_event::since)->since);
             learn(what, *outcome);
             return {};
         }

@@ -207,6 +207,33 @@ TEST(delivery, memory_stays_within_its_bounds_whatever_is_due) {
     EXPECT_EQ(c.outside.seen.size(), 3000U);
 }
 
+TEST(delivery, a_herd_leaves_publishers_their_time) {
+    auto const sent_in_five_seconds = [](std::uint32_t percent, milliseconds publishers_wait) {
+        virtual_cluster c;
+        auto options = usual_options();
+        options.dispatch.claims_slow_publishing_percent = percent;
+        options.dispatch.claim_batch_max = 500;
+        std::vector<webhook_id> hooks;
+        for (int i = 0; i < 100; ++i)
+            hooks.push_back(c.add_webhook("h" + std::to_string(i) + ".example"));
+        auto& node = c.start_node(options);
+        auto const publish_for = [&](milliseconds time, milliseconds wait) {
+            for (auto const end = c.world.now() + time; c.world.now() < end; c.world.run_for(milliseconds(10)))
+                node.dispatcher->publishers_waited(wait);
+        };
+        publish_for(seconds(2), milliseconds(4));
+        for (auto const hook : hooks)
+            c.database.publish_many(nullptr, hook, 200);
+        publish_for(seconds(5), publishers_wait);
+        return c.outside.seen.size();
+    };
+    EXPECT_EQ(sent_in_five_seconds(100, milliseconds(5)), 20'000U) << "nobody notices it";
+    auto const slow = sent_in_five_seconds(100, milliseconds(30));
+    EXPECT_LT(slow, 4'000U);
+    EXPECT_GT(slow, 2'000U) << "it goes on";
+    EXPECT_EQ(sent_in_five_seconds(0, milliseconds(30)), 20'000U) << "by configuration";
+}
+
 TEST(delivery, bytes_in_memory_stay_near_their_bound) {
     virtual_cluster c;
     auto options = usual_options();

@@ -113,6 +113,7 @@ struct dispatch_config {
     std::uint64_t bytes_in_memory_max = 0;
     std::uint32_t unrecorded_outcomes_max = 0;
     std::uint32_t claim_batch_max = 0;
+    std::uint32_t claims_slow_publishing_percent = 0; ///< 0: a backlog is fetched as fast as it goes
     std::uint32_t outcome_batch_max = 0;
     milliseconds poll_interval{};
     milliseconds heartbeat_interval{};

@@ -4,6 +4,7 @@
 #include "klen/webhooks/store/connection.hpp"
 #include "klen/webhooks/store/types.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -26,6 +27,8 @@ class lane_gate {
     virtual void take(instance_id owner, std::vector<claimed_delivery> deliveries) = 0;
     /// Webhooks of which deliveries were parked in the database.
     virtual void note_parked(std::vector<webhook_id> webhooks) = 0;
+    /// A batch was committed; the event of it that waited longest did so for `longest`, from `submit` on.
+    virtual void publishers_waited(std::chrono::nanoseconds /*longest*/) {}
 };
 
 /// Commits events with their deliveries, many in one statement: while one batch is under way the next gathers. Owns a
