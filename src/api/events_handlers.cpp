@@ -64,8 +64,9 @@ response answer_of(intake::publish_answer const& answer, named_by account) {
 }
 
 /// {"results":[{"status":202,"id":"…"},{"status":400,"error":"…","message":"…"},…]}: each item's own answer with its
-/// status in front. The whole is a 202 when at least one item was accepted. Otherwise it is the first 429 or 5xx among
-/// them (then a repeat of the whole batch may succeed), or else 400.
+/// status in front, and `"replayed":true` where the event was published before. The whole is a 202 when at least one
+/// item was accepted. Otherwise it is the first 429 or 5xx among them (then a repeat of the whole batch may succeed),
+/// or else 400.
 response batch_response(std::vector<intake::publish_answer> const& answers, named_by account) {
     response out;
     out.status = 400;
@@ -74,7 +75,10 @@ response batch_response(std::vector<intake::publish_answer> const& answers, name
     for (auto const& answer : answers) {
         auto item = answer_of(answer, account);
         out.body += out.body.back() == '[' ? "" : ",";
-        out.body.append(R"({"status":)").append(std::to_string(item.status)).append(",").append(item.body, 1);
+        out.body.append(R"({"status":)").append(std::to_string(item.status)).append(",");
+        if (auto const* receipt = std::get_if<store::publish_receipt>(&answer); receipt && receipt->repeated)
+            out.body += R"("replayed":true,)";
+        out.body.append(item.body, 1);
         any_accepted = any_accepted || item.status == 202;
         if (out.status == 400 && (item.status == 429 || item.status >= 500)) {
             out.status = item.status;

@@ -235,8 +235,11 @@ CLI::App const* command_tree::chosen_command() const {
 /// Variables that stand in for options. An --account that is empty is nobody's.
 void command_tree::take_defaults() {
     auto const* const chosen = chosen_command();
-    if (common_.api.key.empty() && common_.api.key_file.empty())
-        common_.api.key_file = environment_key_file_;
+    auto& api = common_.api;
+    auto const* const key_option = chosen->get_option_no_throw("--key");
+    bool const key_was_given = key_option != nullptr && key_option->count() > 0;
+    if (!key_was_given && api.key_file.empty())
+        api.key_file = environment_key_file_; // wins over the key's variable, as --key-file does over --key
     if (act_for_account_.contains(chosen) && chosen->count("--account") == 0)
         common_.api.default_account = environment_account_;
 }

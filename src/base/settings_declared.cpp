@@ -318,15 +318,18 @@ section declare_dispatch() {
     s.number(
         "circuit_failures", &c::circuit_failures, unit::count, 20, {0, 10000},
         "So many attempts in a row that the endpoint did not answer, or answered with 429 or 5xx, open the webhook's "
-        "circuit: nothing is sent to it, and no attempt used up, until a probe succeeds. 0: they do not.");
+        "circuit: nothing is sent to it, and no attempt used up, until a probe succeeds. While it recovers, as many "
+        "as may be under way at once (1, 2, 4 and so on) are enough. 0: they do not.");
     s.number("circuit_failure_percent", &c::circuit_failure_percent, unit::count, 80, {0, 100},
              "So large a share of such attempts within circuit_window_ms opens it, too. 0: it does not.");
     s.number("circuit_attempts_min", &c::circuit_attempts_min, unit::count, 50, {1, 1000000},
              "If there were at least so many attempts in the window.");
     s.number("circuit_window_ms", &c::circuit_window, unit::milliseconds, 60000, {1000, 3600000},
              "The window in which that share is looked at.");
-    s.number("circuit_wait_ms", &c::circuit_wait, unit::milliseconds, 5000, {100, 3600000},
-             "How long after opening one attempt is made as a probe. Each probe that fails doubles the wait.");
+    s.number(
+        "circuit_wait_ms", &c::circuit_wait, unit::milliseconds, 5000, {100, 3600000},
+        "How long after opening one attempt is made as a probe. Each probe that fails doubles the wait, and so does a "
+        "circuit that opens again while the webhook recovers.");
     s.number(
         "circuit_wait_max_ms", &c::circuit_wait_max, unit::milliseconds, 60000, {0, 3600000},
         "How long it may become. Also the longest pause of a webhook that asks for one with Retry-After; 0: such a "

@@ -141,7 +141,11 @@ void outcome_writer::settled(batch const& what, store::record_result const& told
                        {"instance_id", what.front().held.under().id()},
                        {"repeats", say.held_back}});
     for (auto const& [webhook, reason] : told.disabled) {
-        log::warn("webhook disabled", {{"webhook_id", webhook}, {"reason", reason}});
+        auto const of = [&webhook = webhook](outcome const& o) { return o.record.webhook == webhook; };
+        auto const one = std::ranges::find_if(what, of);
+        log::warn("webhook disabled", {{"webhook_id", webhook},
+                                       {"account_id", one == what.end() ? std::string() : one->record.account_id},
+                                       {"reason", reason}});
         shards_->webhook_changed(webhook);
     }
 }

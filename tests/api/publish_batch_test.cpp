@@ -49,6 +49,24 @@ TEST_F(service_fixture, a_thousand_events_are_answered_item_by_item) {
     EXPECT_EQ(too_many.status, 400);
 }
 
+TEST_F(service_fixture, an_event_of_a_batch_that_was_published_before_says_so) {
+    writer.answer_with([](store::new_event const& what) -> result<store::publish_receipt> {
+        return store::publish_receipt{what.event->id, what.idempotency_key == "again"};
+    });
+    running_server server(api::api_routes(with), settings.server, 1);
+    server.keys.known["key"] = {.key_id = "1", .account_id = "acct_1", .permissions = {"publish"}};
+    raw_client client(server.port());
+    auto const got = client.exchange(publish(R"([{"id":"again","event_type":"call.ended","payload":{}},)"
+                                             R"({"id":"new","event_type":"call.ended","payload":{}}])",
+                                             ""));
+    ASSERT_EQ(got.status, 202) << got.body;
+    auto const answers = boost::json::parse(got.body).at("results").as_array();
+    ASSERT_EQ(answers.size(), 2U);
+    EXPECT_TRUE(answers[0].at("replayed").as_bool());
+    EXPECT_TRUE(answers[0].as_object().contains("id"));
+    EXPECT_FALSE(answers[1].as_object().contains("replayed"));
+}
+
 /// Reading JSON holds an io thread: what is not about events has no use for megabytes.
 TEST_F(service_fixture, calls_about_webhooks_take_no_megabytes) {
     running_server server(api::api_routes(with), settings.server, 1);

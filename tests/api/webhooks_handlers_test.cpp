@@ -484,13 +484,17 @@ TEST_F(webhooks_handlers, a_body_of_nothing_but_problems_gets_a_short_answer) {
     }
 }
 
-TEST_F(webhooks_handlers, a_refusal_is_repeated_as_well) {
+TEST_F(webhooks_handlers, a_refused_call_leaves_its_key_to_the_mended_one) {
     auto const first = call("POST", "/api/v1/webhooks", "{}", once("a"));
     auto const again = call("POST", "/api/v1/webhooks", "{}", once("a"));
     EXPECT_EQ(first.status, 400);
     EXPECT_EQ(again.status, 400);
-    EXPECT_EQ(again.body, first.body);
-    EXPECT_EQ(again.header("Idempotency-Replayed"), "true");
+    EXPECT_FALSE(again.header("Idempotency-Replayed"));
+    auto const mended = create("", once("a"));
+    EXPECT_EQ(mended.status, 201);
+    EXPECT_EQ(create("", once("a")).body, mended.body);
+    EXPECT_EQ(call("POST", "/api/v1/webhooks", "{}", once("a")).status, 409) << "now it is taken";
+    EXPECT_EQ(db.number("SELECT count(*) FROM webhooks"), 1);
 }
 
 TEST_F(webhooks_handlers, a_call_whose_answer_was_lost_makes_the_same_webhook) {

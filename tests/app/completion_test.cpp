@@ -95,6 +95,8 @@ TEST_F(completion_test, bash_offers_values) {
     EXPECT_EQ(bash({"key", "create", "--permission", "manage_"}), (offers{"manage_webhooks", "manage_keys"}));
     EXPECT_EQ(bash({"webhook", "test", "ID", "--event-type", "call.e"}), (offers{"call.ended"}));
     EXPECT_EQ(bash({"webhook", "create", "--event", "call."}).front(), "call.*") << "not expanded by the shell";
+    EXPECT_EQ(bash({"webhook", "create", "--event", "delivery"}), (offers{"delivery.*", "delivery.exhausted"}));
+    EXPECT_EQ(bash({"webhook", "list", "--event-type", "call.*"}), offers{}) << "one type, not a family";
     EXPECT_EQ(bash({"webhook", "create", "--name", ""}), offers{});
 }
 

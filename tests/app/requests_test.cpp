@@ -644,6 +644,16 @@ TEST_F(requests_test, keys_are_asked_for_where_the_options_say) {
     auto const with_file = api_.take();
     ASSERT_EQ(with_file.size(), 1U);
     EXPECT_EQ(with_file[0].headers.at("authorization"), "Bearer klen_from_a_file");
+    setenv("KLEN_WEBHOOKS_KEY", "klen_e", 1);
+    for (auto const& [words, key] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+             {{"key", "list"}, "klen_from_a_file"}, {{"key", "list", "--key", "klen_option"}, "klen_option"}}) {
+        api_.will_answer({{200, R"({"count":0,"page":1,"limit":50,"pages":0,"keys":[]})"}});
+        EXPECT_EQ(run_line(words).code, exit_ok);
+        auto const asked = api_.take();
+        ASSERT_EQ(asked.size(), 1U);
+        EXPECT_EQ(asked[0].headers.at("authorization"), "Bearer " + key) << "the file's variable wins over the key's";
+    }
+    unsetenv("KLEN_WEBHOOKS_KEY");
     unsetenv("KLEN_WEBHOOKS_KEY_FILE");
     unsetenv("KLEN_WEBHOOKS_URL");
     setenv("KLEN_WEBHOOKS_DATABASE_PRIVATE_DIR", (dir_ / "nobody").c_str(), 1);

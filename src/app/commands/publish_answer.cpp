@@ -53,7 +53,8 @@ std::optional<publish_answer> read_publish_answer(api_answer const& answer, std:
         auto const type = out.count < types.size() ? types[out.count] : std::string();
         auto const number = std::to_string(++out.count);
         if (auto const status = number_member(item, "status"); status && *status < 300) {
-            accepted.add({number, text_member(item, "id"), type});
+            bool const again = is_true(item, "replayed");
+            accepted.add({number, text_member(item, "id") + (again ? " (published before)" : ""), type});
             continue;
         }
         out.refused.push_back("event " + number + (type.empty() ? "" : " (" + terminal_safe(type, 128) + ")") + ": " +

@@ -44,8 +44,12 @@ text_or_code account_of_samples(api_caller const& call, api_options const& api) 
     if (!answer->ok())
         return refused(api, *answer);
     auto const parsed = read_json(answer->body);
-    auto own = parsed ? text_member(parsed->value, "account_id") : std::string();
-    return own.empty() ? std::string(samples_account) : std::move(own);
+    auto const own = parsed ? text_member(parsed->value, "account_id") : std::string();
+    if (!own.empty())
+        return own;
+    std::cerr << "No account was named (--account or KLEN_WEBHOOKS_ACCOUNT): the sample is of " << samples_account
+              << ".\n";
+    return std::string(samples_account);
 }
 
 /// A type that was added has its sample in the catalogue. `unknown`: what to say when it is not there either.
