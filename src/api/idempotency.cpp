@@ -165,6 +165,10 @@ task<response> idempotent(services const* with, handler_function handler, reques
     what.resource_id = resource;
     // When this throws, nobody knows what it left: the next call finishes it, with the same id, when its time is over.
     auto answer = co_await handler(with, std::move(what), std::move(who));
+    if (answer.status == 503) { // whoever has waited for the database need not do so once more
+        with->store->forget_idempotent_soon(std::move(call));
+        co_return answer;
+    }
     if (!is_kept(answer)) {
         auto const forgotten = co_await with->store->forget_idempotent(std::move(call));
         note_loss(forgotten, request_id);

@@ -358,6 +358,8 @@ void daemon::start() {
     if (where_.own)
         make_first_key_of_private_database();
     need(wait_for<result<void>>(on, [this] { return background_->first_round(); }));
+    store_->answer_within(settings_.database.answer_timeout); // who calls from here on, waits at a connection
+    history_->answer_within(settings_.database.answer_timeout);
     need(wait_for<result<void>>(on, [this] { return dispatcher_->start(); }));
     asio::post(on, [this] { background_->start(); });
     if (operations_)

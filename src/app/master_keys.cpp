@@ -119,6 +119,7 @@ result<signing::sealer> open_sealer(config const& settings, database const& wher
 int sealer_exit_code(failure const& failed) {
     switch (failed.kind) {
     case fault::connection_lost:
+    case fault::unanswered:
     case fault::database_busy:
     case fault::database_refused:
         return exit_unavailable;

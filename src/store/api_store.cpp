@@ -10,6 +10,7 @@
 #include "worker.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 namespace klen::webhooks::store {
 
@@ -55,8 +56,9 @@ class real_api_store final : public api_store {
                  jobs_max),
           watch_(options, {.name = "watch", .statement_timeout = options.statement_timeout}, 1, 4),
           pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 1),
-          upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4),
-          patience_(options.answer_timeout) {}
+          upkeep_(options, {.name = "upkeep", .lock_timeout = upkeep_lock_timeout}, 1, 4) {}
+
+    void answer_within(milliseconds patience) override { patience_ = patience; }
 
     task<result<webhook>> create_webhook(webhook w, sealed_secret secret, std::uint32_t per_account_max) override {
         if (w.id.value.is_nil())
@@ -101,9 +103,8 @@ class real_api_store final : public api_store {
     }
     task<result<reseal_step>> reseal_secrets(secret_id after, std::uint32_t limit, std::string current_key_id,
                                              seal_again again) override {
-        return on_thread([after, limit, key = std::move(current_key_id), again = std::move(again)](session& on) {
-            return reseal_some(on, after, limit, key, again);
-        });
+        return as_long_as_it_takes([after, limit, key = std::move(current_key_id), again = std::move(again)](
+                                       session& on) { return reseal_some(on, after, limit, key, again); });
     }
 
     task<result<api_key_row>> create_api_key(api_key_row key, std::uint32_t per_account_max) override {
@@ -115,7 +116,7 @@ class real_api_store final : public api_store {
         });
     }
     task<result<std::vector<api_key_row>>> list_api_keys() override {
-        return on_thread([](session& on) { return read_all_keys(on); });
+        return as_long_as_it_takes([](session& on) { return read_all_keys(on); });
     }
     task<result<page_of<api_key_row>>> list_api_keys(key_scope scope, page_request page) override {
         auto account_id = scope.value_or("");
@@ -133,7 +134,7 @@ class real_api_store final : public api_store {
                             [scope = std::move(scope), id](session& on) { return revoke_key(on, scope, id); });
     }
     task<result<void>> note_key_use(std::vector<std::pair<api_key_id, wall_time>> used) override {
-        return on_thread([used = std::move(used)](session& on) { return note_key_uses(on, used); });
+        return as_long_as_it_takes([used = std::move(used)](session& on) { return note_key_uses(on, used); });
     }
 
     task<result<std::vector<event_type_row>>> event_types(std::string for_account) override {
@@ -161,8 +162,16 @@ class real_api_store final : public api_store {
 
     task<result<idempotent_begin>> begin_idempotent(idempotent_call call) override {
         auto account_id = call.account_id;
-        return on_thread_of(std::move(account_id),
-                            [call = std::move(call)](session& on) { return take_call(on, call); });
+        auto const fate = std::make_shared<job_fate>();
+        std::function<result<idempotent_begin>(session&)> job = [call = std::move(call), fate](session& on) {
+            auto taken = take_call(on, call);
+            // Nobody will carry it out: whoever repeats it must not wait until it is old.
+            if (fate->nobody_waits && taken && std::holds_alternative<uuid>(*taken))
+                (void)release_call(on, call.scope, call.idempotency_key, call.resource_id);
+            return taken;
+        };
+        return calls_.call(std::move(job),
+                           {.account = std::move(account_id), .patience = patience_.load(), .fate = fate});
     }
     task<result<void>> finish_idempotent(idempotent_call call, idempotent_answer answer) override {
         auto account_id = call.account_id;
@@ -175,6 +184,16 @@ class real_api_store final : public api_store {
         return at_end_of_call(std::move(account_id), [call = std::move(call)](session& on) {
             return release_call(on, call.scope, call.idempotency_key, call.resource_id);
         });
+    }
+
+    void forget_idempotent_soon(idempotent_call call) override {
+        auto account_id = call.account_id;
+        std::function<result<void>(session&)> job = [call = std::move(call)](session& on) {
+            return release_call(on, call.scope, call.idempotency_key, call.resource_id);
+        };
+        // Not done: the call counts as under way for a minute.
+        calls_.post<void>(std::move(job), [](result<void> const&) {},
+                          {.account = std::move(account_id), .is = admission::had});
     }
 
     task<result<changes>> changes_since(std::string cursor) override {
@@ -198,14 +217,21 @@ class real_api_store final : public api_store {
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> on_thread(Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
-        return calls_.call(std::move(named), {.account = {}, .patience = patience_});
+        return calls_.call(std::move(named), {.account = {}, .patience = patience_.load()});
+    }
+
+    /// The same for what the daemon or a command asks for: nobody waits at the other end of a connection.
+    template <class Job>
+    task<std::invoke_result_t<Job&, session&>> as_long_as_it_takes(Job job) {
+        std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
+        return calls_.call(std::move(named));
     }
 
     /// The same for an account, which may not take all connections. Empty: for nobody.
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> on_thread_of(std::string account_id, Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
-        return calls_.call(std::move(named), {.account = std::move(account_id), .patience = patience_});
+        return calls_.call(std::move(named), {.account = std::move(account_id), .patience = patience_.load()});
     }
 
     /// The same for what ends a call that was let in: refused, it would leave the call under way for a minute.
@@ -213,7 +239,7 @@ class real_api_store final : public api_store {
     task<std::invoke_result_t<Job&, session&>> at_end_of_call(std::string account_id, Job job) {
         std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
         return calls_.call(std::move(named),
-                           {.account = std::move(account_id), .is = admission::had, .patience = patience_});
+                           {.account = std::move(account_id), .is = admission::had, .patience = patience_.load()});
     }
 
     worker calls_;
@@ -221,7 +247,7 @@ class real_api_store final : public api_store {
     shared_answer ping_answer_{{.fresh_for = ping_fresh_for, .patience = ping_time}}; ///< outlives who settles it
     worker pings_;
     worker upkeep_;
-    milliseconds const patience_; ///< how long whoever calls waits for its answer
+    std::atomic<milliseconds> patience_{milliseconds(0)}; ///< how long whoever calls waits for its answer
 };
 
 void real_api_store::ask_for_ping() {

@@ -48,7 +48,6 @@ connection_options connection_options_of(database_config const& config, std::str
     out.connect_timeout = config.connect_timeout;
     out.statement_timeout = config.statement_timeout;
     out.tcp_user_timeout = config.tcp_user_timeout;
-    out.answer_timeout = config.answer_timeout;
     return out;
 }
 

@@ -45,8 +45,9 @@ class real_history_store final : public history_store {
   public:
     real_history_store(connection_options const& options, std::uint32_t connections)
         : calls_(options, {.name = "history", .statement_timeout = options.statement_timeout, .ordered_plans = true},
-                 std::max(connections, 1U), calls_max),
-          patience_(options.answer_timeout) {}
+                 std::max(connections, 1U), calls_max) {}
+
+    void answer_within(milliseconds patience) override { patience_ = patience; }
 
     task<result<slice_of<delivery_row>>> list_deliveries(std::string account_id, webhook_id webhook,
                                                          delivery_filter filter) override {
@@ -133,11 +134,12 @@ class real_history_store final : public history_store {
     /// Counts for the account, which may not take all connections.
     template <class T>
     task<result<T>> call(std::string account_id, std::function<result<T>(session&)> job) {
-        return calls_.call(std::move(job), {.account = std::move(account_id), .patience = patience_});
+        return calls_.call(std::move(job), {.account = std::move(account_id), .patience = patience_.load()});
     }
 
     worker calls_;
-    milliseconds const patience_; ///< how long whoever calls waits for its answer; the daemon itself waits for ever
+    std::atomic<milliseconds> patience_{
+        milliseconds(0)}; ///< how long whoever calls waits for its answer; the daemon itself waits for ever
 };
 
 } // namespace

@@ -24,14 +24,14 @@ worker::~worker() {
         thread.join();
 }
 
-std::optional<failure> worker::push(owned_job job, admission is) {
+std::optional<failure> worker::push(owned_job job) {
     {
         std::lock_guard lock(mutex_);
         if (stopping_ || jobs_.size() >= jobs_max_)
             return failure{fault::overloaded, "too many calls wait for the database"};
         if (!job.account.empty()) {
             auto& own = accounts_[job.account];
-            if (is == admission::asked && own.in_all >= account_jobs_max_)
+            if (job.is == admission::asked && own.in_all >= account_jobs_max_)
                 return failure{fault::over_limit, "as many calls of this account as may be at once are under way: try "
                                                   "again in a moment"};
             ++own.in_all;
@@ -40,6 +40,17 @@ std::optional<failure> worker::push(owned_job job, admission is) {
     }
     changed_.notify_one();
     return std::nullopt;
+}
+
+void worker::take_back(std::shared_ptr<job_fate> const& which) {
+    owned_job taken; // what it holds goes without the lock
+    std::lock_guard lock(mutex_);
+    auto const found = std::ranges::find(jobs_, which, &owned_job::fate);
+    if (found == jobs_.end() || found->is == admission::had)
+        return;
+    taken = std::move(*found);
+    jobs_.erase(found);
+    leave(taken.account);
 }
 
 /// The oldest that may run now. At the end everything may.
@@ -57,9 +68,13 @@ void worker::begin(std::string const& account) {
 void worker::end(std::string const& account) {
     if (account.empty())
         return;
+    --accounts_[account].running;
+    leave(account);
+}
+
+void worker::leave(std::string const& account) {
     auto const own = accounts_.find(account);
-    --own->second.running;
-    if (--own->second.in_all == 0)
+    if (own != accounts_.end() && --own->second.in_all == 0)
         accounts_.erase(own);
 }
 

@@ -22,11 +22,17 @@ namespace klen::webhooks::store {
 /// Whether a job may be refused because its account has enough of them: not when it ends something that was let in.
 enum class admission { asked, had };
 
+/// What becomes of a job, for itself to look at.
+struct job_fate {
+    std::atomic<bool> nobody_waits{false}; ///< whoever asked for it was told `unanswered`
+};
+
 /// Whose job it is, and how long whoever asked for it waits.
 struct job_terms {
     std::string account; ///< empty: nobody's
     admission is = admission::asked;
-    milliseconds patience{0}; ///< 0: as long as it takes
+    milliseconds patience{0};       ///< 0: as long as it takes
+    std::shared_ptr<job_fate> fate; ///< where the job wants to know
 };
 
 /// Threads that run jobs against the database, each with a session of its own. libpqxx blocks, so nothing of it may
@@ -55,32 +61,22 @@ class worker {
         one_shot<result<T>> answer;
         auto const set = answer.set();
         auto finished = [set](result<T> got) { set(std::move(got)); };
-        if (terms.patience <= milliseconds::zero()) {
-            post<T>(std::move(job), std::move(finished), std::move(terms));
-            auto waiting = answer.wait();
-            auto got = co_await std::move(waiting);
-            co_return got;
-        }
-        auto const fate = std::make_shared<std::atomic<stage>>(stage::waits);
-        auto const is = terms.is;
+        auto const patience = terms.patience;
+        auto const fate = terms.fate = terms.fate ? terms.fate : std::make_shared<job_fate>();
         auto const ex = co_await asio::this_coro::executor;
         asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>
-            limit(ex, terms.patience);
-        limit.async_wait([set, fate](boost::system::error_code stopped) {
-            if (stopped)
-                return;
-            auto found = stage::waits;
-            fate->compare_exchange_strong(found, stage::given_up);
-            set(failure{fault::unanswered, "the database has not answered in time"});
-        });
-        std::function<result<T>(session&)> run = [job = std::move(job), fate, is](session& on) -> result<T> {
-            auto found = stage::waits;
-            if (!fate->compare_exchange_strong(found, stage::begun) && found == stage::given_up &&
-                is == admission::asked)
-                return failure{fault::unanswered, "nobody waits for it any more"};
-            return job(on);
-        };
-        post<T>(std::move(run), std::move(finished), std::move(terms));
+            limit(ex);
+        if (patience > milliseconds::zero()) {
+            limit.expires_after(patience);
+            limit.async_wait([this, set, fate](boost::system::error_code stopped) {
+                if (stopped)
+                    return;
+                fate->nobody_waits = true;
+                set(failure{fault::unanswered, "the database has not answered in time"});
+                take_back(fate);
+            });
+        }
+        post<T>(std::move(job), std::move(finished), std::move(terms));
         auto waiting = answer.wait();
         auto got = co_await std::move(waiting);
         co_return got;
@@ -89,13 +85,11 @@ class worker {
     template <class T>
     void post(std::function<result<T>(session&)> job, std::function<void(result<T>)> finished, job_terms terms = {}) {
         auto run = [job = std::move(job), finished](session& on) { finished(attempt<T>(job, on)); };
-        if (auto no = push({std::move(terms.account), std::move(run)}, terms.is))
+        if (auto no = push({std::move(terms.account), std::move(run), terms.is, std::move(terms.fate)}))
             finished(std::move(*no));
     }
 
   private:
-    enum class stage { waits, begun, given_up };
-
     template <class T>
     static result<T> attempt(std::function<result<T>(session&)> const& job, session& on) {
         bool const was_connected = on.connected();
@@ -119,6 +113,8 @@ class worker {
     struct owned_job {
         std::string account;
         std::function<void(session&)> run;
+        admission is = admission::asked;
+        std::shared_ptr<job_fate> fate;
     };
     struct load {
         std::size_t running = 0;
@@ -126,11 +122,14 @@ class worker {
     };
 
     /// Why not; nothing: it was taken.
-    std::optional<failure> push(owned_job job, admission is);
+    std::optional<failure> push(owned_job job);
+    /// Out of the queue, if it waits there and need not be done.
+    void take_back(std::shared_ptr<job_fate> const& which);
     void serve(session& on);
     std::deque<owned_job>::iterator next_job();
     void begin(std::string const& account);
     void end(std::string const& account);
+    void leave(std::string const& account);
 
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -84,6 +84,12 @@ class fake_api_store : public store::api_store {
         return answer_nothing();
     }
 
+    void forget_idempotent_soon(store::idempotent_call call) override {
+        note(call.account_id);
+        std::lock_guard lock(mutex);
+        forgotten.push_back(std::move(call.idempotency_key));
+    }
+
     task<result<store::changes>> changes_since(std::string) override { return answer(store::changes()); }
     task<result<void>> ping() override { return answer_nothing(); }
     task<result<std::vector<std::string>>> maintain(hours, hours) override {

@@ -48,6 +48,26 @@ TEST_F(idempotent_store_calls, the_first_call_is_taken_and_its_answer_is_given_a
     EXPECT_EQ(answer.resource_id, call.resource_id);
 }
 
+TEST_F(idempotent_store_calls, a_call_whose_caller_left_before_it_was_taken_can_be_repeated_at_once) {
+    api->answer_within(milliseconds(200));
+    db.query("BEGIN; LOCK TABLE idempotent_calls");
+    auto const left = begin(call_of());
+    ASSERT_TRUE(left.has_error());
+    EXPECT_EQ(left.error().kind, fault::unanswered);
+    db.query("ROLLBACK");
+    api->answer_within(milliseconds(0));
+    auto const repeat = call_of();
+    EXPECT_TRUE(eventually([&] { return !taken(repeat).is_nil(); })) << "it does not count as under way for a minute";
+}
+
+TEST_F(idempotent_store_calls, what_is_forgotten_soon_can_be_repeated) {
+    auto const call = call_of();
+    EXPECT_EQ(taken(call), call.resource_id);
+    EXPECT_TRUE(is_under_way(begin(call_of())));
+    api->forget_idempotent_soon(call);
+    EXPECT_TRUE(eventually([&] { return taken(call_of()) == call.resource_id; }));
+}
+
 TEST_F(idempotent_store_calls, another_request_with_the_key_is_a_conflict_whether_finished_or_not) {
     auto const call = call_of(1);
     EXPECT_EQ(taken(call), call.resource_id);

@@ -58,7 +58,7 @@ TEST_F(worker_test, whoever_waits_for_a_database_that_hangs_is_told_so) {
     std::vector<std::future<result<int>>> given_up;
     std::atomic<int> late{0};
     {
-        worker to(nowhere, {.name = "test"}, 1, 256);
+        worker to(nowhere, {.name = "test"}, 1, 32); // four of an account
         auto hangs = [this](session&) -> result<int> {
             ++begun;
             open.wait();
@@ -74,7 +74,14 @@ TEST_F(worker_test, whoever_waits_for_a_database_that_hangs_is_told_so) {
             EXPECT_EQ(one.get().error().kind, fault::unanswered);
         EXPECT_EQ(begun, 1);
         EXPECT_EQ(late, 0);
+        std::vector<answer> next;
+        for (int i = 0; i < 2; ++i)
+            next.push_back(post(to, "a", false));
+        for (auto const& one : next)
+            EXPECT_FALSE(is_answered(one)) << "whoever has gone takes no place of the account";
         gate.set_value();
+        for (auto& one : next)
+            EXPECT_TRUE(one.get());
     }
     EXPECT_EQ(late, 1) << "what nobody waits for is not begun, but what ends a call that was let in is";
 }

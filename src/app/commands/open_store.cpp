@@ -19,6 +19,7 @@ result<opened_store> open_store(config const& settings) {
 int database_exit_code(failure const& failed) {
     switch (failed.kind) {
     case fault::connection_lost:
+    case fault::unanswered:
     case fault::database_busy:
     case fault::io:
     case fault::conflict: // another process has the data folder

@@ -90,6 +90,11 @@ class api_store {
   public:
     virtual ~api_store() = default;
 
+    /// From now on whoever calls waits so long for an answer at most, and is told `unanswered` then; what was begun may
+    /// still take effect, what was not never does. 0, at first: as long as it takes. Not for what only the daemon and
+    /// the commands ask for (all keys, their last use, sealing anew). Thread-safe.
+    virtual void answer_within(milliseconds /*patience*/) {}
+
     // --- webhooks ---
 
     /// `w.id`, `revision` and times are filled in; `secret` is sealed by the caller. Returns the stored row, with its
@@ -165,6 +170,8 @@ class api_store {
     /// been done (a commit whose fate is unknown). Another request may take the key as well, under its own id.
     /// `call`: as it was begun; when another has taken it over since, nothing changes.
     virtual task<result<void>> forget_idempotent(idempotent_call call) = 0;
+    /// The same for a caller who waited long enough for the database: it is done when it can be.
+    virtual void forget_idempotent_soon(idempotent_call call) = 0;
 
     // --- the daemon ---
 

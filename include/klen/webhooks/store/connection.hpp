@@ -15,7 +15,6 @@ struct connection_options {
     std::string url; ///< postgresql://… or a libpq keyword string. Holds a password: never log it.
     milliseconds connect_timeout{5000};
     milliseconds statement_timeout{30000}; ///< for reads and claims; intake and outcome connections have none
-    milliseconds answer_timeout{10000};    ///< how long whoever asks through the API waits; 0: as long as it takes
     milliseconds tcp_user_timeout{8000};
 };
 connection_options connection_options_of(database_config const& config, std::string url);

@@ -89,6 +89,9 @@ class history_store {
   public:
     virtual ~history_store() = default;
 
+    /// As api_store::answer_within: for the calls that name an account.
+    virtual void answer_within(milliseconds /*patience*/) {}
+
     /// Deliveries of one webhook, without attempts but with the last one. A delivery that is added meanwhile is newer
     /// than the cursor, so the next slice neither repeats nor misses one.
     virtual task<result<slice_of<delivery_row>>> list_deliveries(std::string account_id, webhook_id webhook,
