@@ -29,10 +29,10 @@ struct job_fate {
 
 /// Whose job it is, and how long whoever asked for it waits.
 struct job_terms {
-    std::string account; ///< empty: nobody's
+    std::string account{}; ///< empty: nobody's
     admission is = admission::asked;
-    milliseconds patience{0};       ///< 0: as long as it takes
-    std::shared_ptr<job_fate> fate; ///< where the job wants to know
+    milliseconds patience{0};         ///< 0: as long as it takes
+    std::shared_ptr<job_fate> fate{}; ///< where the job wants to know
 };
 
 /// Threads that run jobs against the database, each with a session of its own. libpqxx blocks, so nothing of it may
