@@ -97,15 +97,6 @@ maybe_refused read_list(request const& what, Filter& out) {
 
 } // namespace
 
-std::variant<store::delivery_filter, response> event_delivery_filter_of(request const& what) {
-    store::delivery_filter out;
-    if (auto no = read_states(what, out))
-        return std::move(*no);
-    if (auto no = read_slice<delivery_id>(what, out))
-        return std::move(*no);
-    return out;
-}
-
 std::variant<store::delivery_filter, response> delivery_filter_of(request const& what) {
     store::delivery_filter out;
     if (auto no = read_states(what, out))

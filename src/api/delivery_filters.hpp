@@ -10,8 +10,6 @@ namespace klen::webhooks::api {
 
 /// `?cursor=&limit=&status=&event_type=&error_class=&since=&until=`
 std::variant<store::delivery_filter, response> delivery_filter_of(request const& what);
-/// `?cursor=&limit=&status=&error_class=`, of one event.
-std::variant<store::delivery_filter, response> event_delivery_filter_of(request const& what);
 /// `?cursor=&limit=&event_type=&since=&until=`
 std::variant<store::event_filter, response> event_filter_of(request const& what);
 

@@ -207,7 +207,7 @@ task<response> list_deliveries_of_event(services const* with, request what, call
     auto place = owned_of<event_id>(what, who, no_such_event);
     if (auto* no = std::get_if<response>(&place))
         co_return std::move(*no);
-    auto wanted = event_delivery_filter_of(what);
+    auto wanted = delivery_filter_of(what);
     if (auto* no = std::get_if<response>(&wanted))
         co_return std::move(*no);
     auto& which = std::get<owned<event_id>>(place);
@@ -237,8 +237,9 @@ void add_event_routes(std::vector<route>& out, services_ptr const& with) {
                              {.query = {"cursor", "limit", "page", "event_type", "since", "until"}}));
     out.push_back(make_route(with, method::get, "/api/v1/events/{id}", "read", show_event,
                              {.query = {"cursor", "limit", "page"}}));
-    out.push_back(make_route(with, method::get, "/api/v1/events/{id}/deliveries", "read", list_deliveries_of_event,
-                             {.query = {"cursor", "limit", "page", "status", "error_class"}}));
+    out.push_back(
+        make_route(with, method::get, "/api/v1/events/{id}/deliveries", "read", list_deliveries_of_event,
+                   {.query = {"cursor", "limit", "page", "status", "event_type", "error_class", "since", "until"}}));
 }
 
 } // namespace klen::webhooks::api

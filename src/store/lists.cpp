@@ -84,7 +84,7 @@ constexpr statement list_by_both{
 constexpr char const* merge_plan = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = on";
 
 // All deliveries of an event have its millisecond in their ids ($2, $3), so their keys are walked; no index of its own
-// is needed. $1 account, $4 event, $5 limit, $6 decisions, $7 states in the queue, $8 error class (empty: any).
+// is needed. $1 account, $4 event, $5 limit, $6 decisions, $7 states in the queue, $8 error class, $9 event type (empty: any).
 #define KLEN_HAD_ERROR_8(delivery)                                                                                     \
     "($8::text = '' OR EXISTS (SELECT FROM attempts e WHERE e.delivery_id = " delivery                                 \
     " AND e.error_class = $8::text OFFSET 0))"
@@ -93,10 +93,12 @@ constexpr statement find_event_deliveries{
     "WITH walked AS ("
     " (SELECT delivery_id FROM attempts f WHERE delivery_id >= $2::uuid AND delivery_id < $3::uuid"
     "   AND event_id = $4::uuid AND account_id = $1::text AND " KLEN_FINAL " AND decision = ANY ($6::text[])"
+    "   AND ($9::text = '' OR event_type = $9::text)"
     "   AND " KLEN_HAD_ERROR_8("f.delivery_id") " ORDER BY delivery_id DESC LIMIT $5::integer)"
     " UNION ALL"
     " (SELECT delivery_id FROM deliveries q WHERE delivery_id >= $2::uuid AND delivery_id < $3::uuid"
     "   AND event_id = $4::uuid AND account_id = $1::text AND (lease_owner IS NOT NULL) = ANY ($7::boolean[])"
+    "   AND ($9::text = '' OR event_type = $9::text)"
     "   AND " KLEN_HAD_ERROR_8("q.delivery_id") " ORDER BY delivery_id DESC LIMIT $5::integer)),"
     "page AS MATERIALIZED (SELECT delivery_id FROM walked ORDER BY delivery_id DESC LIMIT $5::integer) "
     KLEN_SHOW_DELIVERIES};
@@ -254,10 +256,11 @@ result<slice_of<delivery_row>> list_event_deliveries(session::work& in, std::str
     wanted_states const wanted(filter.status);
     auto const ids = same_millisecond(event.value);
     parameters with;
-    with.text(account_id).uuid_value(ids.first);
-    with.uuid_value(filter.after ? std::min(ids.past_last, filter.after->value) : ids.past_last).id(event);
+    auto const bounds = bounds_of(filter.since, filter.until, filter.after);
+    with.text(account_id).uuid_value(std::max(ids.first, bounds.first));
+    with.uuid_value(std::min(ids.past_last, bounds.past_last)).id(event);
     with.int4(static_cast<std::int32_t>(filter.limit) + 1).array(text_array(wanted.decisions)).array(wanted.leased);
-    with.text(filter.error ? policy::to_string(*filter.error) : std::string_view());
+    with.text(filter.error ? policy::to_string(*filter.error) : std::string_view()).text(filter.event_type);
     auto const found = in.run(find_event_deliveries, with);
     if (!found)
         return found.error();

@@ -244,6 +244,15 @@ TEST_F(history_lists_test, an_event_is_shown_with_its_deliveries_in_every_state)
     EXPECT_EQ(timed_out.items[0].id, taken[1].id);
     EXPECT_EQ(timed_out.items[0].last_attempt->error, error_class::timeout);
     EXPECT_TRUE(timed_out.items[0].attempts.empty());
+    auto const count = [&](delivery_filter filter) {
+        return run(history->event_deliveries("a", taken[0].event_of, std::move(filter))).value().items.size();
+    };
+    auto const accepted = shown.accepted_at;
+    EXPECT_EQ(count({.event_type = "call.ended"}), 5U);
+    EXPECT_EQ(count({.event_type = "call.started"}), 0U);
+    EXPECT_EQ(count({.since = accepted - std::chrono::hours(1), .until = accepted + std::chrono::hours(1)}), 5U);
+    EXPECT_EQ(count({.since = accepted + std::chrono::hours(1)}), 0U);
+    EXPECT_EQ(count({.until = accepted - std::chrono::hours(1)}), 0U);
 }
 
 TEST_F(history_lists_test, the_deliveries_of_an_event_come_in_parts_each_once) {

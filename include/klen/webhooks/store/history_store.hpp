@@ -103,7 +103,7 @@ class history_store {
     /// The event and its deliveries with their attempts, in the order of `event_deliveries`.
     virtual task<result<event_details>> show_event(std::string account_id, event_id id,
                                                    event_deliveries_filter which) = 0;
-    /// The event's deliveries alone, filtered by status and error; by id, descending.
+    /// The event's deliveries alone, filtered; by id, descending.
     virtual task<result<slice_of<delivery_row>>> event_deliveries(std::string account_id, event_id id,
                                                                   delivery_filter filter) = 0;
 
