@@ -57,7 +57,7 @@ void declare_webhook_create(command_tree& in, CLI::App& group) {
     in.file(sub->add_option("--use-secret-file", what->use_secret_file, use_secret_file));
     in.add_secret_file(sub, what->into, secret_file);
     in.add_idempotency_key(sub);
-    in.add_api(sub); // the webhook's URL is a word of its own: without it nothing is sent anywhere
+    in.add_api_beside_url(sub, "it without an option");
     command_tree::footer(sub, "Example:\n"
                               "  klen-webhooks webhook create https://example.com/hook --name crm --event 'call.*' \\\n"
                               "      --account acct_1 --secret-file crm.secret");

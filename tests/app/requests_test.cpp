@@ -626,18 +626,6 @@ TEST_F(requests_test, a_failed_test_and_a_stopped_job_are_exit_code_1) {
     EXPECT_FALSE(asked.back().headers.contains("idempotency-key"));
 }
 
-TEST_F(requests_test, a_new_webhooks_url_is_a_word_and_the_daemons_an_option) {
-    std::vector<std::string> words{"webhook", "create",  "--url", api_.url(), "--name",
-                                   "n",       "--event", "*",     "--key",    "k"};
-    EXPECT_EQ(run_line(words).code, exit_usage);
-    EXPECT_TRUE(api_.take().empty()) << "whose URL it is was not sure: the key goes nowhere";
-    words.emplace_back("https://example.com/hook");
-    run_line(words);
-    auto const asked = api_.take();
-    ASSERT_EQ(asked.size(), 1U);
-    EXPECT_NE(asked[0].body.find(R"("url":"https://example.com/hook")"), std::string::npos) << asked[0].body;
-}
-
 TEST_F(requests_test, keys_are_asked_for_where_the_options_say) {
     auto const wrong = (dir_ / "no.toml").string();
     // With a configuration by option the database is meant, whatever the environment says.
