@@ -229,8 +229,8 @@ std::vector<raw_request> raw_requests() {
     out.push_back({"a target of 9 KB", "GET /" + std::string(9000, 'x') + rest, 431});
     out.push_back({"a method of 9 KB", std::string(9000, 'X') + " /" + rest, 431});
     out.push_back({"1 GiB announced", head + "Content-Length: 1073741824\r\n\r\n" + event, 413});
-    out.push_back({"2^63 announced", head + "Content-Length: 9223372036854775808\r\n\r\n" + event, 400});
-    out.push_back({"2^64 - 1 announced", head + "Content-Length: 18446744073709551615\r\n\r\n" + event, 400});
+    out.push_back({"2^63 announced", head + "Content-Length: 9223372036854775808\r\n\r\n" + event, 413});
+    out.push_back({"2^64 - 1 announced", head + "Content-Length: 18446744073709551615\r\n\r\n" + event, 413});
     out.push_back({"a chunk of 1 GiB", head + "Transfer-Encoding: chunked\r\n\r\n40000000\r\n" + event, 413});
     out.push_back(
         {"a chunk of 2^64 - 1", head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + event, 400});

@@ -167,10 +167,13 @@ TEST_F(idempotent_calls, without_a_store_nothing_is_done) {
     EXPECT_THAT(changed, IsEmpty());
 }
 
-TEST_F(idempotent_calls, an_answer_that_does_not_open_is_our_fault) {
+TEST_F(idempotent_calls, an_answer_that_does_not_open_says_that_the_call_was_made) {
     store.begun = store::idempotent_answer{
         .status = 201, .sealed_body = {1, 2, 3}, .key_id = "k1", .resource_id = make_uuid_v7()};
-    EXPECT_EQ(create().status, 500);
+    auto const answer = create();
+    EXPECT_EQ(answer.status, 409);
+    EXPECT_THAT(answer.headers, Not(Contains(testing::Key("Retry-After"))));
+    EXPECT_THAT(answer.body, HasSubstr("its answer cannot be shown again"));
     EXPECT_THAT(changed, IsEmpty());
 }
 
