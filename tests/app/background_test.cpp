@@ -40,7 +40,7 @@ class played_dispatcher final : public dispatch::dispatcher {
 
     void happened(store::health_record what) {
         std::lock_guard lock(mutex_);
-        health_.push_back(std::move(what));
+        health_.push_back(what);
     }
     bool taken() {
         std::lock_guard lock(mutex_);

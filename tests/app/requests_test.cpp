@@ -32,7 +32,7 @@ class requests_test : public testing::Test {
     }
 
     std::string file(std::string const& name, std::string const& text) {
-        auto const path = (dir_ / name).string();
+        auto path = (dir_ / name).string();
         std::ofstream(path, std::ios::binary) << text;
         return path;
     }

@@ -62,7 +62,7 @@ class line {
     /// Standard output of a command that must succeed.
     std::string text(std::vector<std::string> words) const {
         words.insert(words.end(), {"--account", daemon::account});
-        return plain_text(std::move(words));
+        return plain_text(words);
     }
     std::string plain_text(std::vector<std::string> const& words) const {
         auto const done = run(words);

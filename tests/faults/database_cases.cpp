@@ -143,7 +143,7 @@ void black_hole(run_options const& how, report& out) {
         out.violation("an answer took " + in_ms(meanwhile.slowest_refusal) + ", not 2 s");
     if (last_sent > at + lease)
         out.violation("something was sent " + std::to_string((last_sent - at) / 1000) + " ms into the black hole");
-    if (grown > 64 * 1024)
+    if (grown > std::int64_t{64} * 1024)
         out.violation("memory grew by " + std::to_string(grown / 1024) + " MB");
     if (!back || *back > 10s)
         out.violation("publishing did not come back within 10 s");

@@ -92,12 +92,13 @@ int start(std::vector<std::string> const& words) {
                 std::cout << one.name << std::string(20 - std::strlen(one.name), ' ') << one.what << "\n";
             return 0;
         }
+        bool const stands_alone = word == "--keep" || word == "--no-fsync";
+        if (!stands_alone && !has_value)
+            return usage();
         if (word == "--keep")
             keep = true;
         else if (word == "--no-fsync")
             how.fsync = false;
-        else if (!has_value)
-            return usage();
         else if (word == "--case")
             name = words[++i];
         else if (word == "--seed")
