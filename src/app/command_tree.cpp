@@ -5,6 +5,7 @@
 #include "base/settings_suggest.hpp"
 #include "klen/webhooks/app/application.hpp"
 #include "klen/webhooks/base/version.hpp"
+#include "klen/webhooks/event/event_types.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -78,6 +79,13 @@ CLI::Validator number_from(int min, int max) {
                 return is_within<double>(text, min, max) ? std::string() : "must be a number" + from_to(min, max, text);
             },
             ""};
+}
+
+std::vector<std::string> built_in_types() {
+    std::vector<std::string> out;
+    for (auto const& entry : event::built_in_event_types())
+        out.push_back(entry.event_type);
+    return out;
 }
 
 command_tree::command_tree()

@@ -22,6 +22,9 @@ struct common_options {
     paging_options paging;
 };
 
+/// The event types that are built in, to be offered where one is asked for.
+std::vector<std::string> built_in_types();
+
 /// The commands with their options, and which one was asked for.
 class command_tree {
   public:

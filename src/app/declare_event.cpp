@@ -1,7 +1,6 @@
 #include "app/command_tree.hpp"
 
 #include "app/text_input.hpp"
-#include "klen/webhooks/event/event_types.hpp"
 
 namespace klen::webhooks::app {
 
@@ -10,20 +9,13 @@ namespace {
 constexpr char const* since = "Accepted from then on: 2026-03-02T09:00:00Z, or how long ago: 2h, 3d";
 constexpr char const* until = "Accepted up to then";
 
-std::vector<std::string> types() {
-    std::vector<std::string> out;
-    for (auto const& entry : event::built_in_event_types())
-        out.push_back(entry.event_type);
-    return out;
-}
-
 void declare_publish(command_tree& in, CLI::App& parent) {
     auto const what = std::make_shared<publish_options>();
     auto& api = in.common().api;
     auto* const sub = in.command(parent, "publish", "Publish an event, or a JSON array of events", [] { return 0; });
     auto* const file =
         in.file(sub->add_option("file", what->file, "File with the event as JSON; - for standard input"));
-    auto* const type = in.hint(sub->add_option("--type", what->type, "Event type, like call.ended"), types());
+    auto* const type = in.hint(sub->add_option("--type", what->type, "Event type, like call.ended"), built_in_types());
     auto* const sample =
         sub->add_flag("--sample", what->sample, "Publish the sample of --type, from the catalogue if it was added");
     auto* const all = sub->add_flag("--all-samples", what->all_samples, "Publish a sample of each built-in type");
@@ -51,7 +43,7 @@ void declare_event_list(command_tree& in, CLI::App& group) {
         what->paging = common.paging;
         return run_event_list(common.api, *what);
     });
-    in.hint(sub->add_option("--event-type", what->event_type, "Only of this type"), types());
+    in.hint(sub->add_option("--event-type", what->event_type, "Only of this type"), built_in_types());
     sub->add_option("--since", what->since, since);
     sub->add_option("--until", what->until, until);
     in.add_paging(sub, command_tree::paged::by_cursor);
@@ -96,7 +88,7 @@ void declare_type_call(command_tree& in, CLI::App& group, std::string const& nam
     auto const type = std::make_shared<std::string>();
     auto& api = in.common().api;
     auto* const sub = in.command(group, name, help, [&api, type, run] { return run(api, *type); });
-    in.hint(command_tree::add_id(sub, "type", *type, "The event type, like call.ended"), types());
+    in.hint(command_tree::add_id(sub, "type", *type, "The event type, like call.ended"), built_in_types());
     in.add_api(sub, false);
 }
 

@@ -11,17 +11,10 @@ constexpr char const* secret_file = "Write the secret there (0600) instead of sh
 constexpr char const* use_secret_file = "File with the secret to use (whsec_...), - for standard input; without it, "
                                         "one is made";
 
-std::vector<std::string> exact_types() {
-    std::vector<std::string> out;
-    for (auto const& entry : event::built_in_event_types())
-        out.push_back(entry.event_type);
-    return out;
-}
-
 /// What a webhook may subscribe to; the service's own types, too.
 std::vector<std::string> patterns() {
     std::vector<std::string> out{"*", "call.*", "calendar.*", "webhook.*", "delivery.*"};
-    for (auto& one : exact_types())
+    for (auto& one : built_in_types())
         out.push_back(std::move(one));
     for (auto const& entry : event::operational_event_types())
         out.push_back(entry.event_type);
@@ -73,7 +66,7 @@ void declare_webhook_list(command_tree& in, CLI::App& group) {
     auto* const enabled = sub->add_flag("--enabled", what->enabled, "Only those that are enabled");
     sub->add_flag("--disabled", what->disabled, "Only those that are disabled")->excludes(enabled);
     in.hint(sub->add_option("--event-type", what->event_type, "Only those that an event of this type would go to"),
-            exact_types());
+            built_in_types());
     sub->add_option("--search", what->search, "Only those with this text in name or URL");
     in.add_paging(sub, command_tree::paged::by_page);
     in.add_api(sub);
@@ -164,7 +157,7 @@ void declare_test(command_tree& in, CLI::App& group) {
         in.command(group, "test", "Send a sample to a webhook now and show what came back; exit code 1 if it failed",
                    [&api, id, type] { return run_webhook_test(api, *id, *type); });
     command_tree::add_id(sub, "id", *id, webhook_id);
-    in.hint(sub->add_option("--event-type", *type, "Of this type; webhook.test without"), exact_types());
+    in.hint(sub->add_option("--event-type", *type, "Of this type; webhook.test without"), built_in_types());
     in.add_idempotency_key(sub);
     in.add_api(sub);
 }

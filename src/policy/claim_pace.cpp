@@ -1,7 +1,6 @@
 #include "klen/webhooks/policy/claim_pace.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace klen::webhooks::policy {
 

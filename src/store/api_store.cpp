@@ -181,18 +181,12 @@ class real_api_store final : public api_store {
     }
     task<result<void>> forget_idempotent(idempotent_call call) override {
         auto account_id = call.account_id;
-        return at_end_of_call(std::move(account_id), [call = std::move(call)](session& on) {
-            return release_call(on, call.scope, call.idempotency_key, call.resource_id);
-        });
+        return at_end_of_call(std::move(account_id), releasing(std::move(call)));
     }
-
     void forget_idempotent_soon(idempotent_call call) override {
         auto account_id = call.account_id;
-        std::function<result<void>(session&)> job = [call = std::move(call)](session& on) {
-            return release_call(on, call.scope, call.idempotency_key, call.resource_id);
-        };
         // Not done: the call counts as under way for a minute.
-        calls_.post<void>(std::move(job), [](result<void> const&) {},
+        calls_.post<void>(releasing(std::move(call)), [](result<void> const&) {},
                           {.account = std::move(account_id), .is = admission::had});
     }
 
@@ -213,11 +207,16 @@ class real_api_store final : public api_store {
   private:
     void ask_for_ping();
 
+    static std::function<result<void>(session&)> releasing(idempotent_call call) {
+        return [call = std::move(call)](session& on) {
+            return release_call(on, call.scope, call.idempotency_key, call.resource_id);
+        };
+    }
+
     /// The worker runs a job once more when its connection had died; a mutable one can tell.
     template <class Job>
     task<std::invoke_result_t<Job&, session&>> on_thread(Job job) {
-        std::function<std::invoke_result_t<Job&, session&>(session&)> named = std::move(job);
-        return calls_.call(std::move(named), {.account = {}, .patience = patience_.load()});
+        return on_thread_of({}, std::move(job));
     }
 
     /// The same for what the daemon or a command asks for: nobody waits at the other end of a connection.

@@ -9,6 +9,7 @@
 #include "worker.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 namespace klen::webhooks::store {
 

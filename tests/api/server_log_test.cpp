@@ -169,19 +169,12 @@ TEST_F(server_log, fewer_lines_can_be_asked_for) {
 }
 
 TEST_F(server_log, a_connection_that_was_turned_away_is_found_too) {
-    auto config = running_server::quick_limits();
-    config.connections_max = 1;
-    gate g;
-    running_server server(g.routes(), config);
-    raw_client first(server.port());
-    first.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
-    g.entered.get_future().wait();
-    raw_client second(server.port());
+    full_server full;
+    raw_client second(full.server.port());
     auto const got = second.receive();
     EXPECT_EQ(got.status, 503);
     EXPECT_THAT(member(line_of(got), "message"), HasSubstr("too many are open"));
-    g.release.set()(true);
-    EXPECT_EQ(first.receive().status, 200);
+    EXPECT_EQ(full.end_first().status, 200);
 }
 
 } // namespace
