@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace klen::webhooks::store {
 
@@ -16,43 +17,45 @@ constexpr statement next_due{
                 " WHERE lease_owner IS NULL AND NOT parked ORDER BY next_attempt_at LIMIT 1"};
 
 constexpr statement lock_due{"lock_due",
-                             "SELECT delivery_id, webhook_id FROM deliveries"
+                             "SELECT delivery_id, webhook_id, ctid FROM deliveries"
                              " WHERE lease_owner IS NULL AND NOT parked AND next_attempt_at <= statement_timestamp()"
                              " ORDER BY next_attempt_at LIMIT $1::integer FOR UPDATE SKIP LOCKED"};
 
 // A disabled webhook's deliveries wait; a deleted one's are fetched, to be cancelled. What was asked for by hand comes
 // first: it does not stand behind a backlog, and takes nobody else's turn when there is room for one only.
 constexpr statement lock_parked{
-    "lock_parked", "SELECT d.delivery_id, d.webhook_id FROM unnest($1::uuid[], $2::integer[]) AS r (webhook_id, room)"
-                   " CROSS JOIN LATERAL (SELECT FROM webhooks"
-                   "  WHERE webhook_id = r.webhook_id AND (enabled OR deleted_at IS NOT NULL) OFFSET 0) w"
-                   " CROSS JOIN LATERAL (SELECT delivery_id, webhook_id FROM deliveries"
-                   "  WHERE webhook_id = r.webhook_id AND lease_owner IS NULL AND parked"
-                   "  ORDER BY manual DESC, next_attempt_at LIMIT r.room FOR UPDATE SKIP LOCKED) d"};
+    "lock_parked",
+    "SELECT d.delivery_id, d.webhook_id, d.ctid FROM unnest($1::uuid[], $2::integer[]) AS r (webhook_id, room)"
+    " CROSS JOIN LATERAL (SELECT FROM webhooks"
+    "  WHERE webhook_id = r.webhook_id AND (enabled OR deleted_at IS NOT NULL) OFFSET 0) w"
+    " CROSS JOIN LATERAL (SELECT delivery_id, webhook_id, ctid FROM deliveries"
+    "  WHERE webhook_id = r.webhook_id AND lease_owner IS NULL AND parked"
+    "  ORDER BY manual DESC, next_attempt_at LIMIT r.room FOR UPDATE SKIP LOCKED) d"};
 
-// $1 owner, $2 rows that are locked, $3 webhooks without room. `me` is locked until the commit, so that nobody gives
-// this instance up between its lease and the commit: without it nothing is leased and nothing is returned.
+// $1 owner, $2 where the rows that are locked lie, $3 their webhooks, $4 webhooks without room. `me` is locked until
+// the commit, so that nobody gives this instance up between its lease and the commit: without it nothing is leased and
+// nothing is returned. A locked row cannot move, so its place finds it without an index (docs/PERFORMANCE.md).
 constexpr statement lease{
     "lease_deliveries",
     "WITH me AS MATERIALIZED ("
     " SELECT instance_id FROM instances WHERE instance_id = $1::bigint FOR KEY SHARE),"
-    "judged AS MATERIALIZED ("
-    " SELECT i.delivery_id, w.webhook_id IS NULL OR w.deleted_at IS NOT NULL AS deleted,"
-    "  coalesce(w.deleted_at IS NULL AND (NOT w.enabled OR w.webhook_id = ANY ($3::uuid[])), false) AS park"
-    " FROM unnest($2::uuid[]) AS i (delivery_id)"
-    " CROSS JOIN LATERAL (SELECT webhook_id FROM deliveries WHERE delivery_id = i.delivery_id OFFSET 0) d"
+    "hooks AS MATERIALIZED ("
+    " SELECT i.webhook_id, w.webhook_id IS NULL OR w.deleted_at IS NOT NULL AS deleted,"
+    "  coalesce(w.deleted_at IS NULL AND (NOT w.enabled OR w.webhook_id IN (SELECT unnest($4::uuid[]))), false)"
+    "   AS park"
+    " FROM unnest($3::uuid[]) AS i (webhook_id)"
     " LEFT JOIN LATERAL (SELECT webhook_id, deleted_at, enabled FROM webhooks"
-    "  WHERE webhook_id = d.webhook_id OFFSET 0) w ON true),"
+    "  WHERE webhook_id = i.webhook_id OFFSET 0) w ON true),"
     "leased AS ("
     " UPDATE deliveries SET"
-    "  lease_owner = CASE WHEN delivery_id IN (SELECT delivery_id FROM judged WHERE NOT park)"
+    "  lease_owner = CASE WHEN webhook_id IN (SELECT webhook_id FROM hooks WHERE NOT park)"
     "   THEN (SELECT instance_id FROM me) END,"
-    "  parked = delivery_id IN (SELECT delivery_id FROM judged WHERE park)"
-    " WHERE delivery_id = ANY ($2::uuid[]) AND lease_owner IS NULL AND EXISTS (SELECT FROM me)"
+    "  parked = webhook_id IN (SELECT webhook_id FROM hooks WHERE park)"
+    " WHERE ctid = ANY ($2::tid[]) AND lease_owner IS NULL AND EXISTS (SELECT FROM me)"
     " RETURNING delivery_id, webhook_id, event_id, account_id, attempts_made, parked, schedule_base, manual,"
     "  resume_at IS NOT NULL AS goes_on) "
     "SELECT l.delivery_id, l.webhook_id, l.event_id, l.account_id, l.attempts_made, l.parked,"
-    " l.delivery_id IN (SELECT delivery_id FROM judged WHERE deleted), e.event_type, e.body, e.traceparent,"
+    " l.webhook_id IN (SELECT webhook_id FROM hooks WHERE deleted), e.event_type, e.body, e.traceparent,"
     " l.schedule_base, l.manual, l.goes_on"
     " FROM leased l LEFT JOIN LATERAL (SELECT event_type, body, traceparent FROM events"
     "  WHERE event_id = l.event_id AND NOT l.parked OFFSET 0) e ON true"};
@@ -133,14 +136,26 @@ result<claims::claimed> claims::claim(session& link, instance_id owner, statemen
         auto const locked = in.run(lock, with);
         if (!locked)
             return locked.error();
+        binary_array places(pg_type::row_place);
         for (std::size_t i = 0; i < locked->size(); ++i) {
+            auto const place = row_place::parse(locked->text(i, 2));
+            if (!place)
+                return failure{fault::corrupt, "PostgreSQL told no place of a row that it locked"};
+            places.add(*place);
             about.ids.push_back(locked->id<delivery_id>(i, 0));
             out.locked.push_back(locked->id<webhook_id>(i, 1));
         }
         if (about.ids.empty())
             return {};
-        auto const leased =
-            in.run(lease, parameters().int8(owner.value).array(uuid_array(about.ids)).array(uuid_array(full)));
+        std::unordered_set<webhook_id> const webhooks(out.locked.begin(), out.locked.end());
+        // There may be thousands without room, of which this claim has met a few.
+        std::vector<webhook_id> met;
+        std::ranges::copy_if(full, std::back_inserter(met), [&](webhook_id id) { return webhooks.contains(id); });
+        auto const leased = in.run(lease, parameters()
+                                              .int8(owner.value)
+                                              .array(places)
+                                              .array(uuid_array(std::vector(webhooks.begin(), webhooks.end())))
+                                              .array(uuid_array(met)));
         if (!leased)
             return leased.error();
         if (leased->empty())

@@ -53,7 +53,8 @@ std::string server_options(session_profile const& profile) {
         out += " -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_hashagg=off -c enable_sort=off"
                " -c max_parallel_workers_per_gather=0";
     if (profile.index_plans || profile.ordered_plans)
-        out += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off";
+        out += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off"
+               " -c work_mem=16MB"; // a whole batch of events stays in memory
     return out;
 }
 

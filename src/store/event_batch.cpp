@@ -13,21 +13,27 @@ namespace {
 // `me` keeps the instance's row from being deleted until this commit: a delivery is never leased to an instance that
 // the others have already given up. Without it deliveries are born due and unleased: whoever claims next gets them.
 // The rows that find no room are parked, so that nobody walks over them in search of what is due.
+//
+// An event's first delivery gets the id that came with it: making one in SQL is a sixth of the statement
+// (docs/PERFORMANCE.md). `matched` walks over the events in turn, so what belongs to one event stands together.
 #define KLEN_FAN_OUT                                                                                                   \
     "stored AS ("                                                                                                      \
     " INSERT INTO events (event_id, account_id, event_type, body, traceparent)"                                        \
     " SELECT event_id, account_id, event_type, body, nullif(traceparent, '') FROM input),"                             \
     "matched AS ("                                                                                                     \
-    " SELECT i.event_id, w.webhook_id, i.account_id, i.event_type, w.webhook_id <> ALL ($2::uuid[]) AS has_room"       \
+    " SELECT i.event_id, i.first_delivery_id, w.webhook_id, i.account_id, i.event_type,"                               \
+    "  w.webhook_id NOT IN (SELECT unnest($2::uuid[])) AS has_room"                                                    \
     " FROM input i CROSS JOIN LATERAL ("                                                                               \
     "  SELECT webhook_id FROM webhooks WHERE account_id = i.account_id AND enabled AND deleted_at IS NULL"             \
     "   AND subscribed_events && string_to_array(i.patterns, ' ') OFFSET 0) w),"                                       \
     "judged AS ("                                                                                                      \
-    " SELECT *, has_room AND count(*) FILTER (WHERE has_room) OVER (ROWS UNBOUNDED PRECEDING) <= $3::bigint AS take"   \
+    " SELECT *, has_room AND count(*) FILTER (WHERE has_room) OVER (ROWS UNBOUNDED PRECEDING) <= $3::bigint AS take,"  \
+    "  event_id IS DISTINCT FROM lag(event_id) OVER (ROWS UNBOUNDED PRECEDING) AS is_first"                            \
     " FROM matched),"                                                                                                  \
     "fan_out AS ("                                                                                                     \
     " INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, lease_owner, parked)"         \
-    " SELECT delivery_id_of(event_id), event_id, webhook_id, account_id, event_type,"                                  \
+    " SELECT CASE WHEN is_first THEN first_delivery_id ELSE delivery_id_of(event_id) END, event_id, webhook_id,"       \
+    "  account_id, event_type,"                                                                                        \
     "  CASE WHEN take THEN (SELECT instance_id FROM me) END, NOT take AND EXISTS (SELECT FROM me) FROM judged"         \
     " RETURNING delivery_id, event_id, webhook_id, event_type, lease_owner, parked) "                                  \
     "SELECT 'leased', delivery_id, event_id, webhook_id, NULL FROM fan_out WHERE lease_owner IS NOT NULL "             \
@@ -42,17 +48,19 @@ namespace {
 constexpr statement write_events{
     "write_events",
     KLEN_ME "input AS MATERIALIZED ("
-            " SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[])"
-            " AS i (event_id, account_id, event_type, patterns, body, traceparent))," KLEN_FAN_OUT};
+            " SELECT * FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::bytea[],"
+            "  $10::text[])"
+            " AS i (event_id, first_delivery_id, account_id, event_type, patterns, body, traceparent))," KLEN_FAN_OUT};
 
 // The same with idempotency keys: an event whose key is taken (by an earlier batch, another instance, or an event
 // before it in this batch) goes no further. Keys are taken in order, so that two batches cannot wait for each other.
 constexpr statement write_events_with_keys{
     "write_events_with_keys", KLEN_ME
     "given AS MATERIALIZED ("
-    " SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[],"
-    "  $11::bytea[])"
-    " AS i (event_id, account_id, event_type, patterns, body, traceparent, idempotency_key, content_hash)),"
+    " SELECT * FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::text[],"
+    "  $11::text[], $12::bytea[])"
+    " AS i (event_id, first_delivery_id, account_id, event_type, patterns, body, traceparent, idempotency_key,"
+    "  content_hash)),"
     "fresh AS ("
     " INSERT INTO idempotency_keys (account_id, idempotency_key, event_id, content_hash)"
     " SELECT account_id, idempotency_key, event_id, content_hash FROM given WHERE idempotency_key IS NOT NULL"
@@ -82,6 +90,13 @@ constexpr statement find_born{"find_born_deliveries",
                               "   AND (parked OR lease_owner = $4::bigint"
                               "    AND xmin = (SELECT xmin FROM events WHERE event_id = i.event_id)) OFFSET 0) d"};
 
+/// A new id with the millisecond of its event's, as the database's function of that name makes them.
+delivery_id delivery_id_of(event_id event) {
+    auto out = make_id<delivery_id>();
+    std::copy_n(event.value.bytes.begin(), 6, out.value.bytes.begin());
+    return out;
+}
+
 std::string patterns_of(std::string_view event_type) {
     std::string out;
     for (auto const& pattern : event::matching_patterns(event_type))
@@ -90,11 +105,13 @@ std::string patterns_of(std::string_view event_type) {
 }
 
 parameters batch_parameters(std::span<waiting_event const> batch, lane_gate::grant const& grant, bool with_keys) {
-    binary_array ids(pg_type::uuid), accounts(pg_type::text), types(pg_type::text), patterns(pg_type::text),
-        bodies(pg_type::bytes), traces(pg_type::text), keys(pg_type::text), hashes(pg_type::bytes);
+    binary_array ids(pg_type::uuid), first_deliveries(pg_type::uuid), accounts(pg_type::text), types(pg_type::text),
+        patterns(pg_type::text), bodies(pg_type::bytes), traces(pg_type::text), keys(pg_type::text),
+        hashes(pg_type::bytes);
     for (auto const& one : batch) {
         auto const& event = one.event();
         ids.add(event.id);
+        first_deliveries.add(delivery_id_of(event.id));
         accounts.add(std::string_view(event.account_id));
         types.add(std::string_view(event.event_type));
         patterns.add(std::string_view(patterns_of(event.event_type)));
@@ -108,7 +125,7 @@ parameters batch_parameters(std::span<waiting_event const> batch, lane_gate::gra
     }
     parameters out;
     out.int8(grant.owner.value).array(uuid_array(grant.full)).int8(grant.deliveries_max);
-    out.array(ids).array(accounts).array(types).array(patterns).array(bodies).array(traces);
+    out.array(ids).array(first_deliveries).array(accounts).array(types).array(patterns).array(bodies).array(traces);
     if (with_keys)
         out.array(keys).array(hashes);
     return out;
@@ -151,7 +168,7 @@ result<batch_outcome> write_batch(session& link, std::span<waiting_event const> 
 
 result<std::map<event_id, first_use>> look_up_keys(session& link, std::span<waiting_event const> batch,
                                                    std::set<event_id> const& asking) {
-    binary_array ids(pg_type::uuid), accounts(pg_type::text), keys(pg_type::text);
+    binary_array ids(pg_type::uuid), first_deliveries(pg_type::uuid), accounts(pg_type::text), keys(pg_type::text);
     for (auto const& one : batch)
         if (asking.contains(one.event().id) && one.what.idempotency_key) {
             ids.add(one.event().id);

@@ -1,6 +1,7 @@
 #include "outcomes.hpp"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <unordered_set>
 
@@ -44,11 +45,11 @@ constexpr statement write_outcomes{
     "  duration_us, wait_us, remote_address, response_headers, response_body, counts, gone, was_failing, manual,"
     "  signed_at, webhook_revision)),"
     "ours AS MATERIALIZED ("
-    " SELECT i.delivery_id, i.decision FROM input i CROSS JOIN LATERAL (SELECT FROM deliveries"
+    " SELECT i.delivery_id, i.decision, d.place FROM input i CROSS JOIN LATERAL (SELECT ctid AS place FROM deliveries"
     "  WHERE delivery_id = i.delivery_id AND lease_owner = $1::bigint AND attempts_made = i.attempt - 1 OFFSET 0) d),"
     "finished AS ("
     " DELETE FROM deliveries WHERE lease_owner = $1::bigint"
-    "  AND delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision <> 'retry'))"
+    "  AND ctid = ANY (ARRAY (SELECT place FROM ours WHERE decision <> 'retry'))"
     " RETURNING delivery_id, event_type),"
     "again AS ("
     " UPDATE deliveries d SET lease_owner = NULL, parked = false,"
@@ -60,7 +61,7 @@ constexpr statement write_outcomes{
     "   FROM (SELECT ($20::boolean[])[at.place] AS counts, ($16::bigint[])[at.place] AS wait_us"
     "    FROM (SELECT array_position($5::uuid[], d.delivery_id) AS place OFFSET 0) at OFFSET 0) i)"
     " WHERE d.lease_owner = $1::bigint"
-    "  AND d.delivery_id = ANY (ARRAY (SELECT delivery_id FROM ours WHERE decision = 'retry'))"
+    "  AND d.ctid = ANY (ARRAY (SELECT place FROM ours WHERE decision = 'retry'))"
     " RETURNING d.delivery_id, d.event_type, d.next_attempt_at),"
     "done AS MATERIALIZED ("
     " SELECT i.*, c.event_type, c.next_attempt_at FROM input i JOIN ("
@@ -131,30 +132,30 @@ constexpr statement write_outcomes{
     "UNION ALL SELECT 'disabled', webhook_id, disable FROM verdict WHERE disable IS NOT NULL"};
 // clang-format on
 
-// What nearly every delivery comes to: its first attempt was answered with 2xx, and nothing else follows. The same as
-// above would write, in half the time (docs/PERFORMANCE.md): what is known of such a row is not sent, and the guards
-// are constants.
-constexpr statement write_first_successes{
-    "write_first_successes",
+// What nearly every delivery comes to: an attempt was answered with 2xx, and nothing else follows. The same as above
+// would write, in half the time (docs/PERFORMANCE.md): what is known of such a row is not sent, and the guards are the
+// same for all. $2: which attempt it was.
+constexpr statement write_plain_successes{
+    "write_plain_successes",
     "WITH finished AS ("
-    " DELETE FROM deliveries WHERE lease_owner = $1::bigint AND attempts_made = 0 AND NOT manual"
-    "  AND delivery_id = ANY ($2::uuid[])"
+    " DELETE FROM deliveries WHERE lease_owner = $1::bigint AND attempts_made = $2::integer - 1 AND NOT manual"
+    "  AND delivery_id = ANY ($3::uuid[])"
     " RETURNING delivery_id, event_id, webhook_id, account_id, event_type),"
     "logged AS ("
     " INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, event_type, decision, status,"
     "  started_at, duration_us, remote_address, response_headers, response_body, instance_id, signed_at,"
     "  webhook_revision)"
-    " SELECT f.delivery_id, 1, f.event_id, f.webhook_id, f.account_id, f.event_type, 'delivered', i.status,"
+    " SELECT f.delivery_id, $2::integer, f.event_id, f.webhook_id, f.account_id, f.event_type, 'delivered', i.status,"
     "  clock_timestamp() - i.began_us * interval '1 microsecond', i.duration_us, nullif(i.remote_address, ''),"
     "  nullif(i.response_headers, ''), nullif(i.response_body, ''), $1::bigint, i.signed_at, i.webhook_revision"
-    " FROM finished f JOIN unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[],"
-    "  $8::bytea[], $9::bigint[], $10::bigint[])"
+    " FROM finished f JOIN unnest($3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::text[], $8::bytea[],"
+    "  $9::bytea[], $10::bigint[], $11::bigint[])"
     "  AS i (delivery_id, status, began_us, duration_us, remote_address, response_headers, response_body, signed_at,"
     "   webhook_revision) ON i.delivery_id = f.delivery_id) "
     "SELECT delivery_id FROM finished"};
 
 /// Below that, a statement and a commit of their own cost more than they save.
-constexpr std::size_t first_successes_min = 16;
+constexpr std::size_t plain_successes_min = 16;
 
 // A row of our own says that an earlier run of the batch, whose answer was lost, has done this already.
 constexpr statement find_recorded{
@@ -220,16 +221,25 @@ struct columns {
     }
 };
 
-bool is_first_success(attempt_record const& one) {
-    return one.attempt == 1 && one.verdict.what == policy::decision::delivered && !one.manual && !one.was_failing &&
-           one.signed_at != 0 && !one.verdict.disable_webhook && one.result.error == policy::error_class::none &&
-           one.result.message.empty();
+bool is_plain_success(attempt_record const& one) {
+    return one.verdict.what == policy::decision::delivered && !one.manual && !one.was_failing && one.signed_at != 0 &&
+           !one.verdict.disable_webhook && one.result.error == policy::error_class::none && one.result.message.empty();
+}
+
+/// The attempt number of most of the plain successes: of nearly all, whether they are new or a herd of retries.
+int usual_attempt(std::span<attempt_record const> batch) {
+    std::map<int, std::size_t> count;
+    for (auto const& one : batch)
+        if (is_plain_success(one))
+            ++count[one.attempt];
+    auto const most = std::ranges::max_element(count, {}, [](auto const& entry) { return entry.second; });
+    return most == count.end() ? 0 : most->first;
 }
 
 using record_span = std::span<attempt_record const>;
 using delivery_set = std::unordered_set<delivery_id>;
 
-/// Takes what was written from `missing`.
+/// All of one attempt number. Takes what was written from `missing`.
 result<void> write_successes(session& link, instance_id owner, record_span batch, delivery_set& missing) {
     binary_array delivery(pg_type::uuid), status(pg_type::int2), began(pg_type::int8), duration(pg_type::int8),
         remote(pg_type::text), headers(pg_type::bytes), body(pg_type::bytes), signed_at(pg_type::int8),
@@ -247,10 +257,10 @@ result<void> write_successes(session& link, instance_id owner, record_span batch
         revision.add_int8(one.webhook_revision);
     }
     parameters with;
-    with.int8(owner.value);
+    with.int8(owner.value).int4(batch.front().attempt);
     for (auto const* column : {&delivery, &status, &began, &duration, &remote, &headers, &body, &signed_at, &revision})
         with.array(*column);
-    auto const answer = link.run(write_first_successes, with);
+    auto const answer = link.run(write_plain_successes, with);
     if (!answer)
         return answer.error();
     for (std::size_t i = 0; i < answer->size(); ++i)
@@ -298,9 +308,11 @@ result<void> forgive_recorded(session& link, instance_id owner, record_span batc
 
 result<record_result> record_outcomes(session& link, instance_id owner, std::vector<attempt_record> batch,
                                       failure_rules const& rules) {
-    auto const others = std::ranges::partition(batch, is_first_success);
+    auto const attempt = usual_attempt(batch);
+    auto const others = std::ranges::partition(
+        batch, [attempt](attempt_record const& one) { return one.attempt == attempt && is_plain_success(one); });
     auto const plain = static_cast<std::size_t>(others.begin() - batch.begin());
-    auto const first = plain < first_successes_min && !others.empty() ? 0 : plain;
+    auto const first = plain < plain_successes_min && !others.empty() ? 0 : plain;
     // In one order everywhere: no deadlocks.
     auto const by_delivery = [](auto from, auto to) { std::ranges::sort(from, to, {}, &attempt_record::delivery); };
     auto const middle = batch.begin() + static_cast<std::ptrdiff_t>(first);

@@ -2,6 +2,8 @@
 
 #include "klen/webhooks/base/encoding.hpp"
 
+#include <charconv>
+
 namespace klen::webhooks::store {
 
 namespace {
@@ -45,6 +47,20 @@ std::string storable_text(std::string_view text) {
     return out;
 }
 
+std::optional<row_place> row_place::parse(std::string_view text) {
+    row_place out;
+    auto const* const end = text.data() + text.size();
+    if (!text.starts_with('('))
+        return std::nullopt;
+    auto const block = std::from_chars(text.data() + 1, end, out.block);
+    if (block.ec != std::errc{} || block.ptr == end || *block.ptr != ',')
+        return std::nullopt;
+    auto const item = std::from_chars(block.ptr + 1, end, out.item);
+    if (item.ec != std::errc{} || std::string_view(item.ptr, end) != ")")
+        return std::nullopt;
+    return out;
+}
+
 void binary_array::add_length(std::size_t bytes) {
     put(body_, static_cast<std::uint32_t>(bytes));
     ++count_;
@@ -62,6 +78,12 @@ void binary_array::add(std::span<std::uint8_t const> bytes) { add(view_of(bytes)
 void binary_array::add(bool value) {
     add_length(1);
     body_.push_back(value ? '\1' : '\0');
+}
+
+void binary_array::add(row_place where) {
+    add_length(6);
+    put(body_, where.block);
+    put(body_, where.item);
 }
 
 void binary_array::add_int2(std::int16_t value) {

@@ -25,7 +25,18 @@ enum class pg_type : std::uint32_t {
     int2 = 21,
     int4 = 23,
     text = 25,
+    row_place = 27, ///< `tid`
     uuid = 2950
+};
+
+/// Where a version of a row lies in its table (`ctid`). Good only while the transaction that read it holds the row's
+/// lock: it saves the walk down the primary key's index.
+struct row_place {
+    std::uint32_t block = 0;
+    std::uint16_t item = 0;
+
+    /// From PostgreSQL's text, `(block,item)`; nothing: it is not that.
+    static std::optional<row_place> parse(std::string_view text);
 };
 
 /// One array parameter. Elements are appended in order; each kind of array takes the `add` of its own type.
@@ -42,6 +53,7 @@ class binary_array {
     void add(std::string_view text_or_bytes);
     void add(std::span<std::uint8_t const> bytes);
     void add(bool value);
+    void add(row_place where);
     void add_int2(std::int16_t value);
     void add_int4(std::int32_t value);
     void add_int8(std::int64_t value);

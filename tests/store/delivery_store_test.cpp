@@ -410,7 +410,7 @@ TEST_F(delivery_store_test, a_lost_lease_changes_nothing) {
     EXPECT_EQ(health("failing_since IS NULL", hook), "t"); // and says nothing about the webhook
 }
 
-TEST_F(delivery_store_test, first_successes_are_recorded_like_the_others_beside_them) {
+TEST_F(delivery_store_test, plain_successes_are_recorded_like_the_others_beside_them) {
     add_many(hook, 40);
     auto const claimed = claim(40).deliveries;
     ASSERT_EQ(claimed.size(), 40U);
@@ -445,6 +445,27 @@ TEST_F(delivery_store_test, first_successes_are_recorded_like_the_others_beside_
         return std::set<delivery_id>(again.begin(), again.end());
     }()) << "what is on record is not lost";
     EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 37);
+}
+
+TEST_F(delivery_store_test, plain_successes_of_later_attempts_keep_their_numbers) {
+    add_many(hook, 40);
+    db.query("UPDATE deliveries SET attempts_made = 2");
+    auto const claimed = claim(40).deliveries;
+    ASSERT_EQ(claimed.size(), 40U);
+    std::vector<attempt_record> batch;
+    for (auto const& one : claimed) {
+        batch.push_back(attempt_of(one, decision::delivered));
+        ASSERT_EQ(batch.back().attempt, 3);
+    }
+    batch[7].attempt = 2; // is on record already
+    db.query("UPDATE deliveries SET attempts_made = 3 WHERE delivery_id = '" + claimed[8].id.text() + "'");
+    db.query("UPDATE deliveries SET attempts_made = 4 WHERE delivery_id = '" + claimed[9].id.text() + "'");
+    batch[9].attempt = 5;
+    auto const lost = record(batch).lost;
+    EXPECT_EQ((std::set(lost.begin(), lost.end())), (std::set{claimed[7].id, claimed[8].id}));
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts WHERE attempt = 3 AND decision = 'delivered'"), 37);
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts WHERE attempt = 5 AND decision = 'delivered'"), 1);
+    EXPECT_EQ(db.number("SELECT count(*) FROM deliveries"), 2);
 }
 
 TEST_F(delivery_store_test, an_attempt_that_was_counted_already_changes_nothing) {

@@ -133,6 +133,35 @@ TEST_F(event_writer_test, deliveries_are_born_leased_and_handed_over_with_their_
     EXPECT_TRUE(range.first <= taken[0].second.id.value && taken[0].second.id.value < range.past_last);
 }
 
+TEST_F(event_writer_test, every_delivery_of_an_event_has_an_id_of_its_own_in_the_events_millisecond) {
+    auto const me = add_instance(db);
+    for (int i = 0; i < 3; ++i)
+        add_webhook(db, "a", {"*"});
+    add_webhook(db, "b", {"*"});
+    gate.set({me, 100, {}});
+    gate.hold(); // so that all but the first come in one batch
+    auto writer = make();
+    std::vector<event_id> ids;
+    std::vector<std::future<result<publish_receipt>>> answers;
+    for (int i = 0; i < 6; ++i) {
+        auto event = make_event(i % 2 == 0 ? "a" : "b");
+        ids.push_back(event.event->id);
+        answers.push_back(submit(*writer, std::move(event)));
+    }
+    gate.let_go();
+    for (auto& answer : answers)
+        ASSERT_TRUE(answer.get());
+    std::map<event_id, std::set<delivery_id>> of;
+    for (auto const& one : gate.taken()) {
+        auto const range = same_millisecond(one.second.event_of.value);
+        EXPECT_TRUE(range.first <= one.second.id.value && one.second.id.value < range.past_last);
+        EXPECT_EQ(one.second.id.value.bytes[6] >> 4, 7);
+        of[one.second.event_of].insert(one.second.id);
+    }
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        EXPECT_EQ(of[ids[i]].size(), i % 2 == 0 ? 3U : 1U);
+}
+
 TEST_F(event_writer_test, what_has_no_room_is_parked) {
     auto const me = add_instance(db);
     auto const full = add_webhook(db, "a", {"*"});

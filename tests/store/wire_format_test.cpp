@@ -29,6 +29,33 @@ TEST(wire_format, text_arrays_are_read_as_they_are_written) {
               (std::vector<std::string>{"a,b", "c\"d", "e\\f", "", "NULL", ""}));
 }
 
+TEST(wire_format, places_of_rows_are_read_as_they_are_written) {
+    auto const place = row_place::parse("(4294967294,291)");
+    ASSERT_TRUE(place);
+    EXPECT_EQ(place->block, 4294967294U);
+    EXPECT_EQ(place->item, 291U);
+    for (char const* text : {"", "(", "(1", "(1,", "(1,2", "(,2)", "(1,)", "1,2", "(1,2)x", "(1,70000)", "(-1,2)",
+                             "(4294967296,1)", "(1 ,2)"})
+        EXPECT_FALSE(row_place::parse(text)) << text;
+}
+
+TEST(wire_format, a_row_is_found_by_its_place) {
+    test_database db(test_database::kind::empty);
+    session link(db.options(), {.name = "test"});
+    ASSERT_TRUE(link.run_text("CREATE TABLE t AS SELECT i FROM generate_series(1, 500) i"));
+    auto const read = link.run_text("SELECT i, ctid FROM t WHERE i IN (3, 499) ORDER BY i");
+    ASSERT_TRUE(read);
+    binary_array places(pg_type::row_place);
+    for (std::size_t i = 0; i < read->size(); ++i)
+        places.add(row_place::parse(read->text(i, 1)).value());
+    constexpr statement by_place{"by_place", "SELECT i FROM t WHERE ctid = ANY ($1::tid[]) ORDER BY i"};
+    auto const found = link.run(by_place, parameters().array(places));
+    ASSERT_TRUE(found) << found.error().message;
+    ASSERT_EQ(found->size(), 2U);
+    EXPECT_EQ(found->int8(0, 0), 3);
+    EXPECT_EQ(found->int8(1, 0), 499);
+}
+
 TEST(wire_format, every_type_arrives_as_it_was_sent) {
     test_database db(test_database::kind::empty);
     session link(db.options(), {.name = "test"});
