@@ -33,7 +33,7 @@ class taker final : public store::lane_gate {
   public:
     explicit taker(kw::instance_id owner) : owner_(owner) {}
 
-    grant current_grant() override { return {owner_, 1'000'000, {}}; }
+    grant current_grant(std::span<std::string_view const> /*accounts*/) override { return {owner_, 1'000'000, {}}; }
     void take(kw::instance_id /*owner*/, std::vector<store::claimed_delivery> deliveries) override {
         {
             std::lock_guard lock(mutex_);

@@ -48,7 +48,7 @@ class lanes_dispatcher final : public dispatcher {
     void attempt_asked(webhook_id id) override;
     circuit_status circuit_of(webhook_id id) const override { return shards_->of(id)->circuit_of(id); }
     std::vector<store::health_record> take_health() override { return writer_->take_health(); }
-    grant current_grant() override;
+    grant current_grant(std::span<std::string_view const> accounts) override;
     void take(instance_id owner, std::vector<store::claimed_delivery> deliveries) override;
     void note_parked(std::vector<webhook_id> webhooks) override;
     void publishers_waited(std::chrono::nanoseconds longest) override { hub_->pace.published(longest, hub_->now()); }
@@ -122,14 +122,14 @@ term_ptr lanes_dispatcher::grantable_term() const {
     return t;
 }
 
-store::lane_gate::grant lanes_dispatcher::current_grant() {
+store::lane_gate::grant lanes_dispatcher::current_grant(std::span<std::string_view const> accounts) {
     grant out;
     auto const t = grantable_term();
     if (!t)
         return out;
     out.owner = t->id();
     out.deliveries_max = hub_->memory->grant_room();
-    out.full = shards_->closed_webhooks();
+    out.full = shards_->closed_webhooks(accounts);
     return out;
 }
 

@@ -39,6 +39,15 @@ class lane {
     lane(webhook_id id, limits how);
 
     webhook_id id() const { return id_; }
+    /// Empty: not known yet.
+    std::string const& account() const { return account_; }
+    /// True: it was not known before.
+    bool belongs_to(std::string const& account) {
+        if (!account_.empty() || account.empty())
+            return false;
+        account_ = account;
+        return true;
+    }
     lane_state state() const { return state_; }
     std::shared_ptr<delivery_profile> const& profile() const { return profile_; }
 
@@ -130,6 +139,7 @@ class lane {
     static constexpr policy::circuit_policy no_circuit{};
 
     webhook_id id_;
+    std::string account_;
     limits limits_;
     std::uint32_t queue_max_; ///< what may be queued now
     lane_state state_ = lane_state::loading;

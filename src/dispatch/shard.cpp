@@ -61,8 +61,7 @@ std::string why_without_request(lane const& l, error_class why) {
 shard::shard(hub_ptr shared, shard_environment where, std::uint32_t host_limit)
     : hub_(std::move(shared)), where_(std::move(where)), profiles_(profile_maker_of(*hub_)),
       workers_(where_.ex, "deliveries"), drains_(where_.ex, "drain"), timers_(where_.ex, "lane timer"),
-      hosts_(host_limit), timer_(where_.ex, hub_->env.sleep_until),
-      shown_closed_(std::make_shared<std::vector<webhook_id> const>()) {}
+      hosts_(host_limit), timer_(where_.ex, hub_->env.sleep_until) {}
 
 void shard::post(std::function<void(shard&)> what) {
     asio::post(where_.ex, [self = shared_from_this(), what = std::move(what)] { what(*self); });
@@ -389,11 +388,16 @@ void shard::touched(lane_ptr const& l) {
     if (l->closed() != l->shown_closed) {
         l->shown_closed = l->closed();
         if (l->shown_closed)
-            closed_.insert(l->id());
+            closed_.add(l->id(), l->account());
         else
-            closed_.erase(l->id());
-        publish_soon();
+            closed_.remove(l->id());
     }
+}
+
+/// Once it is known whose a lane is, what it shows counts for that account alone.
+void shard::belongs_to(lane& l, std::string const& account) {
+    if (l.belongs_to(account) && l.shown_closed)
+        closed_.add(l.id(), account);
 }
 
 void shard::deliver(std::vector<leased_delivery> deliveries) {
@@ -410,6 +414,7 @@ void shard::deliver(std::vector<leased_delivery> deliveries) {
 void shard::offer(lane& l, leased_delivery delivery) {
     auto const now = hub_->now();
     l.used(now);
+    belongs_to(l, delivery.what.account_id);
     bool const not_its_turn = l.only_asked(now) && !delivery.what.manual;
     if (!not_its_turn && l.offer(delivery))
         return;
@@ -478,6 +483,7 @@ void shard::apply(lane& l, store::webhook const* found) {
         l.loaded(lane_state::deleted, nullptr, false);
         return;
     }
+    belongs_to(l, found->account_id);
     auto const failing = found->failing_since.has_value();
     if (!found->enabled) {
         l.loaded(lane_state::disabled, nullptr, failing);
@@ -519,8 +525,8 @@ void shard::tick() {
             ++at;
             continue;
         }
-        if (closed_.erase(l->id()) != 0)
-            publish_soon();
+        if (l->shown_closed)
+            closed_.remove(l->id());
         forget_circuit(*l);
         at = lanes_.erase(at);
     }
@@ -552,19 +558,6 @@ void shard::cancel_requests() { workers_.cancel(); }
 
 // --- what others see -------------------------------------------------------------------------------------------------
 
-void shard::publish_soon() {
-    if (std::exchange(publishing_, true))
-        return;
-    post([](shard& self) { self.publish(); });
-}
-
-void shard::publish() {
-    publishing_ = false;
-    auto now_closed = std::make_shared<std::vector<webhook_id> const>(closed_.begin(), closed_.end());
-    std::lock_guard lock(shown_mutex_);
-    shown_closed_ = std::move(now_closed);
-}
-
 void shard::show_circuit(lane const& l) {
     std::lock_guard lock(shown_mutex_);
     if (l.circuit().state() == circuit_state::closed)
@@ -591,11 +584,6 @@ circuit_status shard::circuit_of(webhook_id id) const {
 std::uint64_t shard::open_circuits() const {
     std::lock_guard lock(shown_mutex_);
     return shown_circuits_.size();
-}
-
-std::shared_ptr<std::vector<webhook_id> const> shard::closed_webhooks() const {
-    std::lock_guard lock(shown_mutex_);
-    return shown_closed_;
 }
 
 } // namespace klen::webhooks::dispatch

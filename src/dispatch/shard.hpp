@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dispatch/closed_lanes.hpp"
 #include "dispatch/host_gate.hpp"
 #include "dispatch/hub.hpp"
 #include "dispatch/lane.hpp"
@@ -53,7 +54,7 @@ class shard : public std::enable_shared_from_this<shard> {
     void cancel_requests();
 
     /// Thread-safe.
-    std::shared_ptr<std::vector<webhook_id> const> closed_webhooks() const;
+    closed_lanes const& closed() const { return closed_; }
     circuit_status circuit_of(webhook_id id) const;
     std::uint64_t open_circuits() const;
     std::uint64_t lanes() const { return lane_count_.load(); }
@@ -93,6 +94,7 @@ class shard : public std::enable_shared_from_this<shard> {
     /// After anything that may have changed what a lane wants.
     void touched(lane_ptr const& l);
     void line_up(lane_ptr const& l);
+    void belongs_to(lane& l, std::string const& account);
     void shed(lane& l);
 
     void hold_until(lane_ptr const& l, steady_time at);
@@ -102,8 +104,6 @@ class shard : public std::enable_shared_from_this<shard> {
     void judge_asked(lane_ptr const& l);
     void show_circuit(lane const& l);
     void forget_circuit(lane const& l);
-    void publish_soon();
-    void publish();
 
     hub_ptr const hub_;
     shard_environment const where_;
@@ -121,13 +121,11 @@ class shard : public std::enable_shared_from_this<shard> {
     bool keeping_time_ = false;
     steady_time sleeps_until_{};
     bool draining_ = false;
-    bool publishing_ = false;
-    std::unordered_set<webhook_id> closed_;
     log::throttle unusable_log_{std::chrono::seconds(60)};
     log::throttle local_failure_log_{std::chrono::seconds(10)};
 
+    closed_lanes closed_;
     mutable std::mutex shown_mutex_;
-    std::shared_ptr<std::vector<webhook_id> const> shown_closed_;
     std::unordered_map<webhook_id, circuit_status> shown_circuits_; ///< those that are not closed
     std::atomic<std::uint64_t> lane_count_{0};
     std::atomic<std::uint64_t> parked_count_{0};

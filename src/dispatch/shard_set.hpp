@@ -58,12 +58,17 @@ class shard_set {
     void webhook_changed(webhook_id id) const {
         of(id)->post([id](shard& s) { s.webhook_changed(id); });
     }
+    /// Those whose new deliveries should be born parked: of these accounts, or all.
+    std::vector<webhook_id> closed_webhooks(std::span<std::string_view const> accounts) const {
+        std::vector<webhook_id> out;
+        for (auto const& s : shards_)
+            s->closed().append_of(accounts, out);
+        return out;
+    }
     std::vector<webhook_id> closed_webhooks() const {
         std::vector<webhook_id> out;
-        for (auto const& s : shards_) {
-            auto const part = s->closed_webhooks();
-            out.insert(out.end(), part->begin(), part->end());
-        }
+        for (auto const& s : shards_)
+            s->closed().append_all(out);
         return out;
     }
 

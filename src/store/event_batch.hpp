@@ -17,7 +17,7 @@ namespace klen::webhooks::store {
 struct waiting_event {
     new_event what;
     event_writer::done finished;
-    steady_time since{}; ///< when it was handed in
+    steady_time since{};                   ///< when it was handed in
     std::uint32_t deliveries_foreseen = 1; ///< when it was taken into the queue
 
     accepted_event const& event() const { return *what.event; }

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <set>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 
@@ -18,6 +20,13 @@ namespace klen::webhooks::store {
 namespace {
 
 using std::chrono::steady_clock;
+
+std::vector<std::string_view> accounts_of(std::span<waiting_event const> batch) {
+    std::set<std::string_view> out;
+    for (auto const& one : batch)
+        out.insert(one.event().account_id);
+    return {out.begin(), out.end()};
+}
 
 constexpr milliseconds settle_time{900}; ///< publishers learn within a second that the database is gone
 constexpr milliseconds settle_pause{25};
@@ -234,7 +243,7 @@ result<void> writer::write_once(part what) {
         if ((!link_.connected() || left_in_doubt_) && !reconnect())
             return gone;
         auto const backend = link_.backend();
-        auto const grant = gate_.current_grant();
+        auto const grant = gate_.current_grant(accounts_of(what));
         auto const outcome = write_batch(link_, what, grant);
         if (outcome) {
             finish(what, *outcome, grant.owner);

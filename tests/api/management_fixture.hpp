@@ -159,7 +159,7 @@ class management_fixture : public ::testing::Test {
   private:
     /// Takes no delivery: they stay in the database.
     struct no_lanes : store::lane_gate {
-        grant current_grant() override { return {}; }
+        grant current_grant(std::span<std::string_view const> /*accounts*/) override { return {}; }
         void take(instance_id, std::vector<store::claimed_delivery>) override {}
         void note_parked(std::vector<webhook_id>) override {}
     };

@@ -26,7 +26,7 @@ class played_dispatcher final : public dispatch::dispatcher {
     dispatch::circuit_status circuit_of(webhook_id) const override { return {}; }
     dispatch::dispatch_stats stats() const override { return {}; }
     bool healthy() const override { return true; }
-    grant current_grant() override { return {}; }
+    grant current_grant(std::span<std::string_view const> /*accounts*/) override { return {}; }
     void take(instance_id, std::vector<store::claimed_delivery>) override {}
 
     void note_parked(std::vector<webhook_id> webhooks) override {

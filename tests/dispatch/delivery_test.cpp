@@ -181,6 +181,19 @@ TEST(delivery, backlog_of_a_full_lane_is_parked_quickly_and_others_are_not_held_
     EXPECT_LE(node.dispatcher->stats().in_memory, 210U);
 }
 
+TEST(delivery, only_its_own_accounts_publishers_are_told_of_a_full_lane) {
+    virtual_cluster c;
+    auto const slow = c.add_webhook("slow.example");
+    c.outside.script["slow.example"] = [](auto const&) { return hang(); };
+    auto& node = c.start_node();
+    c.database.publish_many(nullptr, slow, 1000);
+    c.world.run_for(seconds(3));
+    std::vector<std::string_view> const acme{"acme"}, both{"acme", "other"}, other{"other"};
+    EXPECT_EQ(node.dispatcher->current_grant(acme).full, std::vector{slow});
+    EXPECT_EQ(node.dispatcher->current_grant(both).full, std::vector{slow});
+    EXPECT_EQ(node.dispatcher->current_grant(other).full, std::vector<webhook_id>{});
+}
+
 TEST(delivery, memory_stays_within_its_bounds_whatever_is_due) {
     virtual_cluster c;
     auto options = usual_options();

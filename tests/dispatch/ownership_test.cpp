@@ -94,7 +94,7 @@ TEST(ownership, nothing_is_sent_without_a_fresh_heartbeat) {
     EXPECT_GE(c.outside.seen.size(), 10U);
     EXPECT_LE(c.outside.seen.size(), 12U) << "the lease of 15 s is used for 12 s";
     EXPECT_FALSE(node.dispatcher->healthy());
-    EXPECT_EQ(node.dispatcher->current_grant().owner.value, 0);
+    EXPECT_EQ(node.dispatcher->current_grant({}).owner.value, 0);
 
     node.store->decide = nullptr;
     ASSERT_TRUE(c.run_until_done(minutes(2)));
@@ -173,7 +173,7 @@ TEST(ownership, instance_with_a_hanging_io_thread_loses_its_leases) {
     ASSERT_TRUE(c.run_until_done(seconds(30)));
     EXPECT_EQ(c.database.ended_as(decision::delivered), 30U);
     EXPECT_FALSE(hung.dispatcher->healthy());
-    EXPECT_EQ(hung.dispatcher->current_grant().owner.value, 0);
+    EXPECT_EQ(hung.dispatcher->current_grant({}).owner.value, 0);
 
     for (int i = 0; i < 100; ++i) {
         io_thread.restart();

@@ -114,7 +114,7 @@ TEST(shutdown, takes_nothing_more) {
     auto const hook = c.add_webhook("a.example");
     auto& node = c.start_node();
     ASSERT_TRUE(c.stop(node));
-    EXPECT_EQ(node.dispatcher->current_grant().owner.value, 0);
+    EXPECT_EQ(node.dispatcher->current_grant({}).owner.value, 0);
     c.database.publish(node.dispatcher.get(), hook);
     c.world.run_for(seconds(5));
     EXPECT_TRUE(c.outside.seen.empty());

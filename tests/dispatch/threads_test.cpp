@@ -211,7 +211,7 @@ TEST(threads, hand_deliveries_to_one_another_and_lose_none) {
         auto const event = std::make_shared<accepted_event const>();
         std::size_t given = 0;
         while (given < count) {
-            auto const grant = dispatcher->current_grant();
+            auto const grant = dispatcher->current_grant({});
             ASSERT_EQ(grant.owner.value, 1);
             std::vector<store::claimed_delivery> batch;
             for (std::uint32_t i = 0; i < 50 && i < grant.deliveries_max && given < count; ++i, ++given) {

@@ -1,6 +1,8 @@
 #include "simulation/sim_writer.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace klen::webhooks::simulation {
@@ -52,7 +54,10 @@ void sim_writer::next() {
         waiting_.pop_front();
     }
     later(std::chrono::microseconds(100), [this, b] {
-        b->granted = gate->current_grant();
+        std::set<std::string_view> accounts;
+        for (auto const& e : b->events)
+            accounts.insert(e.event->account_id);
+        b->granted = gate->current_grant(std::vector(accounts.begin(), accounts.end()));
         commit(b);
     });
 }

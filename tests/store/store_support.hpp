@@ -50,7 +50,7 @@ inline store::new_event make_event(std::string const& account, std::string const
 /// A gate that grants what the test says, keeps what it is given, and can hold the writer back.
 class fake_gate final : public store::lane_gate {
   public:
-    grant current_grant() override {
+    grant current_grant(std::span<std::string_view const> /*accounts*/) override {
         std::unique_lock lock(mutex_);
         ++asked_;
         changed_.notify_all();

@@ -83,7 +83,8 @@ delivery_id model_database::publish(store::lane_gate* gate, webhook_id to, std::
     events.insert(event->id);
 
     born out;
-    auto const granted = gate ? gate->current_grant() : store::lane_gate::grant{};
+    std::vector<std::string_view> const accounts{event->account_id};
+    auto const granted = gate ? gate->current_grant(accounts) : store::lane_gate::grant{};
     auto const id = bear(granted, event, to, out);
     if (!out.parked.empty())
         gate->note_parked({to});

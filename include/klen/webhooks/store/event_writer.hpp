@@ -7,6 +7,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 namespace klen::webhooks::store {
@@ -22,7 +24,8 @@ class lane_gate {
         std::uint32_t deliveries_max = 0; ///< how many the lanes can take at most
         std::vector<webhook_id> full;     ///< webhooks whose lane has no room: their deliveries are born parked
     };
-    virtual grant current_grant() = 0;
+    /// For a batch with events of these accounts, each named once: `full` tells at least of theirs.
+    virtual grant current_grant(std::span<std::string_view const> accounts) = 0;
     /// Deliveries that were born leased to `owner`, after the commit.
     virtual void take(instance_id owner, std::vector<claimed_delivery> deliveries) = 0;
     /// Webhooks of which deliveries were parked in the database.
