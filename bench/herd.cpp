@@ -54,12 +54,22 @@ class herd {
   private:
     static constexpr std::size_t first_host = 1000; ///< others than those of the webhooks that are published for
 
+    /// Returns when it falls due. What writing it has left for the disk to do is done by then: a herd of retries was
+    /// written long ago, too.
     void let_loose() {
-        std::fprintf(stderr, "  filling: %zu deliveries\n", how_.deliveries);
+        auto const due_in = std::chrono::seconds(15 + how_.deliveries / 8000);
+        auto const due = std::chrono::steady_clock::now() + due_in;
+        std::fprintf(stderr, "  filling: %zu deliveries, due in %zu s\n", how_.deliveries,
+                     static_cast<std::size_t>(due_in.count()));
         database_link link(stage_.daemon().database_url());
         link.run("SET bench.deliveries = " + std::to_string(how_.deliveries));
         link.run("SET bench.first_account = '" + account_name(stage_.of().webhooks) + "'");
+        link.run("SET bench.due_in_s = " + std::to_string(due_in.count()));
         link.run(read_file(how_.fill));
+        link.run("CHECKPOINT");
+        if (std::chrono::steady_clock::now() > due)
+            throw std::runtime_error("writing the herd took longer than it was to wait");
+        std::this_thread::sleep_until(due);
     }
 
     void wait_until_through(std::int64_t began) const {

@@ -1,5 +1,5 @@
 -- The herd, for bench/herd.cpp: bench.deliveries deliveries to the webhooks of the accounts from bench.first_account on,
--- ten of one event. Seen by nobody until it is committed, and then all of it is due at once.
+-- ten of one event, all due at once, bench.due_in_s seconds after this began.
 SET synchronous_commit = off;
 SET work_mem = '128MB';
 CREATE TEMP TABLE herd AS
@@ -14,7 +14,8 @@ ANALYZE happened;
 INSERT INTO events (event_id, account_id, event_type, body)
     SELECT event_id, 'herd', 'call.ended', convert_to(repeat(md5(n::text), 32), 'UTF8') FROM happened;
 INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, attempts_made, next_attempt_at)
-    SELECT delivery_id_of(h.event_id), h.event_id, w.webhook_id, w.account_id, 'call.ended', 1, now()
+    SELECT delivery_id_of(h.event_id), h.event_id, w.webhook_id, w.account_id, 'call.ended', 1,
+           now() + current_setting('bench.due_in_s')::bigint * interval '1 second'
     FROM (SELECT n, n * 7919 % webhooks AS webhook
           FROM (SELECT n, (SELECT count(*) FROM herd) AS webhooks
                 FROM generate_series(0, current_setting('bench.deliveries')::bigint - 1) n) s) t

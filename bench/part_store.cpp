@@ -140,6 +140,7 @@ class lifecycle {
 part_cost measure_store(store_part const& what, scratch_dir const& in) {
     auto const server = start_database(in.make("store"));
     database_link link(server->url());
+    fill_log(link);
     insert_webhooks(link, what.webhooks, what.fan_out);
     lifecycle life(what, {.url = server->url()});
     life.begin();

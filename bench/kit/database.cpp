@@ -34,7 +34,13 @@ database_counters database_link::counters() {
 }
 
 void prepare_private_dir(std::string const& dir) {
-    write_file(dir + "/postgresql.extra.conf", "shared_preload_libraries = 'pg_stat_statements'\n");
+    write_file(dir + "/postgresql.extra.conf",
+               "shared_preload_libraries = 'pg_stat_statements'\nmin_wal_size = 1536MB\n");
+}
+
+void fill_log(database_link& of) {
+    of.run("SELECT pg_logical_emit_message(false, 'bench', 'x'), pg_switch_wal() FROM generate_series(1, 96)");
+    of.run("CHECKPOINT");
 }
 
 } // namespace klen::bench

@@ -207,7 +207,7 @@ std::string settings_text(std::string const& socket_dir, std::string const& dir,
     out += "max_connections = 100\n";
     out += "shared_buffers = 256MB\n";
     out += "max_wal_size = 2GB\n";
-    out += "min_wal_size = 128MB\n";
+    out += "min_wal_size = 512MB\n"; // a new file of the log makes whoever commits wait for 16 MB of zeros
     out += "random_page_cost = 1.1\n";
     out += "autovacuum_naptime = 15s\n";
     out += "timezone = 'UTC'\nlog_timezone = 'UTC'\n";
