@@ -7,6 +7,7 @@
 #include "app/io_threads.hpp"
 #include "app/master_keys.hpp"
 #include "app/metrics.hpp"
+#include "app/out_of_memory.hpp"
 #include "app/own_endpoints.hpp"
 #include "app/platform_key.hpp"
 #include "app/side_thread.hpp"
@@ -464,6 +465,7 @@ int serve(config const& settings) {
         if (!settings.secrets.core_dumps)
             forbid_core_dumps();
         raise_file_limit();
+        wait_for_memory();
         daemon all(settings, taken);
         all.try_ports();
         all.open_database();

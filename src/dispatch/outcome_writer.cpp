@@ -10,6 +10,10 @@ using policy::decision;
 
 namespace {
 
+/// From the begin of one batch to that of the next, while there is room for outcomes. A commit costs PostgreSQL as much
+/// as five outcomes do and makes publishers wait for the disk; nobody waits for an outcome (docs/PERFORMANCE.md).
+constexpr milliseconds spacing{4};
+
 /// A copy: the batch may have to be repeated.
 std::vector<store::attempt_record> records_of(std::vector<outcome> const& batch) {
     std::vector<store::attempt_record> out;
@@ -43,6 +47,11 @@ task<void> outcome_writer::loop() {
         for (auto& o : hub_->outcomes.drain())
             gathered_.push_back(std::move(o));
         if (!gathered_.empty()) {
+            if (auto const at = begun_ + spacing; !finishing_ && !hub_->sends_held && hub_->now() < at) {
+                co_await pause_.wait_until(at);
+                continue;
+            }
+            begun_ = hub_->now();
             auto what = next_batch();
             under_way_ = what.size();
             co_await write(std::move(what));

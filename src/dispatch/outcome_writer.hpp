@@ -42,6 +42,7 @@ class outcome_writer {
     health_book health_;
     std::size_t under_way_ = 0;
     bool finishing_ = false;
+    steady_time begun_{}; ///< when the last batch was
     alarm pause_;
     log::throttle trouble_log_{std::chrono::seconds(10)};
     log::throttle lost_log_{std::chrono::seconds(10)};

@@ -56,6 +56,9 @@ void slow_commits(run_options const& how, report& out);
 void closing_receivers(run_options const& how, report& out);
 void disk_full(run_options const& how, report& out);
 void no_descriptors(run_options const& how, report& out);
+void no_memory(run_options const& how, report& out);
+void dropped_packets(run_options const& how, report& out);
+void clocks(run_options const& how, report& out);
 
 /// Waits for everything to be done, then reconciles it all; the verdict goes into `out`.
 void conclude(stage& on, report& out, std::chrono::milliseconds bound,

@@ -69,6 +69,52 @@ class small_disk {
     std::string path_;
 };
 
+/// `dropped`: the other end's kernel is gone, too.
+void unreachable(run_options const& how, report& out, bool dropped) {
+    auto with = stage_of(how);
+    // Slower than what is published, so that there is something to send when the database is gone.
+    with.reacts = friendly(how.seed, 100ms, 400ms);
+    with.settings["KLEN_WEBHOOKS_DISPATCH_WEBHOOK_CONCURRENCY_MAX"] = "8";
+    stage on(std::move(with));
+    auto& daemon = *on.daemons.front();
+    on.publish();
+    pause_for(2s);
+    auto const memory = daemon.resident_kb();
+    auto const at = now_us();
+    auto const set = [&](bool on_or_off) {
+        auto& proxy = *on.proxies.front();
+        dropped ? proxy.drop_packets(on_or_off) : proxy.black_hole(on_or_off);
+    };
+    set(true);
+    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000));
+    pause_for(length);
+    auto const grown = daemon.resident_kb() - memory;
+    auto const end = now_us();
+    set(false);
+    auto const back = back_after(on, end, 20s);
+    pause_for(1s);
+    on.disturbed({"black hole", "", at, end + 10'000'000});
+    auto const meanwhile = tally(on, at, end);
+    conclude(on, out, 40s);
+    constexpr wall_us lease = 3'000'000;
+    auto last_sent = at;
+    for (auto const& one : on.receiver->requests())
+        if (one.arrived < end)
+            last_sent = std::max(last_sent, one.arrived);
+    out.figure("PostgreSQL unreachable for " + std::to_string(length.count() / 1000) + " s: slowest answer " +
+               in_ms(meanwhile.slowest_refusal) + ", last send " + std::to_string((last_sent - at) / 1000) +
+               " ms after (lease 3000 ms), memory +" + std::to_string(grown / 1024) + " MB, accepting again " +
+               (back ? in_ms(*back) : std::string("never")) + " after");
+    if (meanwhile.slowest_refusal > 2s)
+        out.violation("an answer took " + in_ms(meanwhile.slowest_refusal) + ", not 2 s");
+    if (last_sent > at + lease)
+        out.violation("something was sent " + std::to_string((last_sent - at) / 1000) + " ms into the black hole");
+    if (grown > std::int64_t{64} * 1024)
+        out.violation("memory grew by " + std::to_string(grown / 1024) + " MB");
+    if (!back || *back > 10s)
+        out.violation("publishing did not come back within 10 s");
+}
+
 } // namespace
 
 void database_restart(run_options const& how, report& out) {
@@ -108,46 +154,8 @@ void database_restart(run_options const& how, report& out) {
         out.violation("5 s after PostgreSQL was back less than 80 % of the rate was");
 }
 
-void black_hole(run_options const& how, report& out) {
-    auto with = stage_of(how);
-    // Slower than what is published, so that there is something to send when the database is gone.
-    with.reacts = friendly(how.seed, 100ms, 400ms);
-    with.settings["KLEN_WEBHOOKS_DISPATCH_WEBHOOK_CONCURRENCY_MAX"] = "8";
-    stage on(std::move(with));
-    auto& daemon = *on.daemons.front();
-    on.publish();
-    pause_for(2s);
-    auto const memory = daemon.resident_kb();
-    auto const at = now_us();
-    on.proxies.front()->black_hole(true);
-    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000));
-    pause_for(length);
-    auto const grown = daemon.resident_kb() - memory;
-    auto const end = now_us();
-    on.proxies.front()->black_hole(false);
-    auto const back = back_after(on, end, 20s);
-    pause_for(1s);
-    on.disturbed({"black hole", "", at, end + 10'000'000});
-    auto const meanwhile = tally(on, at, end);
-    conclude(on, out, 40s);
-    constexpr wall_us lease = 3'000'000;
-    auto last_sent = at;
-    for (auto const& one : on.receiver->requests())
-        if (one.arrived < end)
-            last_sent = std::max(last_sent, one.arrived);
-    out.figure("PostgreSQL unreachable for " + std::to_string(length.count() / 1000) + " s: slowest answer " +
-               in_ms(meanwhile.slowest_refusal) + ", last send " + std::to_string((last_sent - at) / 1000) +
-               " ms after (lease 3000 ms), memory +" + std::to_string(grown / 1024) + " MB, accepting again " +
-               (back ? in_ms(*back) : std::string("never")) + " after");
-    if (meanwhile.slowest_refusal > 2s)
-        out.violation("an answer took " + in_ms(meanwhile.slowest_refusal) + ", not 2 s");
-    if (last_sent > at + lease)
-        out.violation("something was sent " + std::to_string((last_sent - at) / 1000) + " ms into the black hole");
-    if (grown > std::int64_t{64} * 1024)
-        out.violation("memory grew by " + std::to_string(grown / 1024) + " MB");
-    if (!back || *back > 10s)
-        out.violation("publishing did not come back within 10 s");
-}
+void black_hole(run_options const& how, report& out) { unreachable(how, out, false); }
+void dropped_packets(run_options const& how, report& out) { unreachable(how, out, true); }
 
 void slow_commits(run_options const& how, report& out) {
     auto with = stage_of(how);

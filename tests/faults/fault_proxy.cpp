@@ -16,6 +16,21 @@ fault_proxy::~fault_proxy() {
     thread_.join();
 }
 
+void fault_proxy::drop_packets(bool on) {
+    drops_ = on;
+    black_hole(on);
+}
+
+/// A filter that lets nothing in stands before TCP: nothing is acknowledged.
+void fault_proxy::judge_dropping() {
+    if (dropping_ == drops_)
+        return;
+    dropping_ = drops_;
+    let_packets_in(listener_.get(), !dropping_);
+    for (auto const& l : links_)
+        let_packets_in(l.client.get(), !dropping_);
+}
+
 void fault_proxy::set_trap(trap next) {
     std::lock_guard lock(mutex_);
     trap_ = std::move(next);
@@ -57,6 +72,7 @@ void fault_proxy::serve() {
             }
         ::poll(watched.data(), watched.size(), hole_ ? 1000 : wait_ms());
         wake_.drain();
+        judge_dropping();
         bool const all_reset = reset_all_.exchange(false);
         bool const all_half = half_close_all_.exchange(false);
         std::size_t at = 2;

@@ -53,6 +53,9 @@ class fault_proxy {
 
     /// Nothing passes and nobody is told; new links are accepted and hang, too. False: what hung goes on.
     void black_hole(bool on) { set(hole_, on); }
+    /// The same, and not even an acknowledgement comes back, as from a cable that was pulled. New links hang while they
+    /// are made.
+    void drop_packets(bool on);
     /// Each answer arrives that much later.
     void delay_answers(std::chrono::milliseconds time) { delay_ms_ = static_cast<int>(time.count()); }
     /// One byte of answer each `time`; 0: as they come.
@@ -91,6 +94,7 @@ class fault_proxy {
         wake_.wake();
     }
     void serve();
+    void judge_dropping();
     void accept_all();
     void question(link& l);
     void answer(link& l);
@@ -107,6 +111,8 @@ class fault_proxy {
     std::list<link> links_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> hole_{false};
+    std::atomic<bool> drops_{false};
+    bool dropping_ = false; ///< the sockets' filters are set
     std::atomic<bool> reset_all_{false};
     std::atomic<bool> half_close_all_{false};
     std::atomic<int> delay_ms_{0};

@@ -22,10 +22,13 @@ std::vector<fault_case> const& all_cases() {
         {"cut_claims", "links cut around the commit of claims; rounds: cuts", cut_claims},
         {"broken_links", "RST, half-close, one byte a second; rounds: of one of them", broken_links},
         {"black_hole", "PostgreSQL unreachable without a RST; minutes: how long", black_hole},
+        {"dropped_packets", "the same, and no packet is acknowledged either; minutes: how long", dropped_packets},
+        {"clocks", "PostgreSQL's and a daemon's clock jump by an hour; rounds: of four jumps", clocks},
         {"slow_commits", "every answer of PostgreSQL 500 ms later; minutes: how long", slow_commits},
         {"closing_receivers", "connections closed 0 to 50 ms after an answer; minutes: how long", closing_receivers},
         {"disk_full", "no room on PostgreSQL's disk; minutes: how long", disk_full},
-        {"no_descriptors", "EMFILE by prlimit; rounds: of 2 s", no_descriptors}};
+        {"no_descriptors", "EMFILE by prlimit; rounds: of 2 s", no_descriptors},
+        {"no_memory", "ENOMEM by prlimit; rounds: of 2 s", no_memory}};
     return all;
 }
 

@@ -152,4 +152,38 @@ void no_descriptors(run_options const& how, report& out) {
         out.violation("the daemon died");
 }
 
+void no_memory(run_options const& how, report& out) {
+    auto with = stage_of(how);
+    with.publish_timeout = 2s;
+    // What is freed goes back to the system at once, so that there is something to ask it for again.
+    with.settings["MALLOC_CONF"] = "retain:false,dirty_decay_ms:0,muzzy_decay_ms:0,tcache:false,narenas:1";
+    stage on(std::move(with));
+    auto& daemon = *on.daemons.front();
+    auto const pid = daemon.pid();
+    on.publish();
+    pause_for(1s);
+    rounds turn(how, 2);
+    while (turn.next()) {
+        auto const at = now_us();
+        rlimit before{};
+        ::prlimit(pid, RLIMIT_AS, nullptr, &before);
+        auto none = before;
+        none.rlim_cur = 1U << 20; // far below what it has: nothing more is given
+        ::prlimit(pid, RLIMIT_AS, &none, nullptr);
+        pause_for(2s);
+        ::prlimit(pid, RLIMIT_AS, &before, nullptr);
+        on.disturbed({"no memory", "", at, now_us() + 5'000'000});
+        pause_for(2s);
+    }
+    auto const before = on.accepted();
+    if (!e2e::eventually([&] { return on.accepted() > before; }, 10s))
+        out.violation("nothing was accepted 10 s after there was memory again");
+    conclude(on, out, 40s);
+    bool const noticed = e2e::file_text(how.folder + "/a.err").find("out of memory: waiting") != std::string::npos;
+    out.figure(std::to_string(turn.done()) + " times 2 s without memory" + (noticed ? "" : " (never noticed)") + ": " +
+               std::to_string(out.found.repeats) + " repeats");
+    if (!daemon.running() || daemon.pid() != pid)
+        out.violation("the daemon died");
+}
+
 } // namespace klen::webhooks::faults

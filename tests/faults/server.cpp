@@ -35,6 +35,7 @@ void server::start() {
     running_.reset(); // it holds the folder
     store::private_postgres_options with;
     with.dir = options_.dir;
+    with.bin_dir = options_.bin_dir;
     with.fsync = options_.fsync;
     running_ = store::private_postgres::start(with).value();
 }

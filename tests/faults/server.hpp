@@ -18,6 +18,7 @@ class server {
     struct options {
         std::string dir;
         bool fsync = true;
+        std::string bin_dir;  ///< PostgreSQL's programs; empty: the installed ones
         std::string settings; ///< more lines of postgresql.conf
     };
     explicit server(options with);

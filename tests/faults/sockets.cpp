@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -98,6 +99,16 @@ io write_some(int fd, std::string& from) {
         return errno == EAGAIN || errno == EINTR ? io::blocked : io::closed;
     from.erase(0, static_cast<std::size_t>(sent));
     return from.empty() ? io::done : io::blocked;
+}
+
+void let_packets_in(int fd, bool in) {
+    sock_filter nothing{BPF_RET | BPF_K, 0, 0, 0};
+    sock_fprog const filter{1, &nothing};
+    int const none = 0;
+    if (in)
+        ::setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+    else if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        throw std::runtime_error("no filter can be set on a socket");
 }
 
 void pause_for(std::chrono::milliseconds time) {

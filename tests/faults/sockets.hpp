@@ -61,6 +61,9 @@ io read_some(int fd, std::string& into);
 /// Takes from the front of `from` what could be written.
 io write_some(int fd, std::string& from);
 
+/// False: every packet that comes for it is dropped by the kernel, as if it had never arrived.
+void let_packets_in(int fd, bool in);
+
 /// Waits for `time` and nothing else.
 void pause_for(std::chrono::milliseconds time);
 

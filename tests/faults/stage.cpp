@@ -104,7 +104,8 @@ void stage::make_daemons() {
         proxies.push_back(std::make_unique<fault_proxy>(database->socket_path(), random()));
     key_ = key_of(server::url_through(proxies.front()->port())); // before they start: a running one learns of it late
     for (int i = 0; i < with.instances; ++i) {
-        auto settings = with.settings;
+        auto settings = i == 0 ? with.settings_of_first : instance::settings();
+        settings.insert(with.settings.begin(), with.settings.end());
         settings["KLEN_WEBHOOKS_DATABASE_URL"] = server::url_through(proxies[static_cast<std::size_t>(i)]->port());
         settings.insert(short_times.begin(), short_times.end());
         daemons.push_back(

@@ -25,7 +25,8 @@ class stage {
         int publishers = 2;
         int events_per_second = 120; ///< of all publishers
         std::chrono::milliseconds publish_timeout{8000};
-        instance::settings settings; ///< beyond those for short schedules and leases
+        instance::settings settings;          ///< beyond those for short schedules and leases
+        instance::settings settings_of_first; ///< of the first instance alone
         server::options database;
         recording_receiver::script reacts; ///< empty: `mixed`
     };

@@ -1,0 +1,82 @@
+// Wall clocks that jump: PostgreSQL's, and a daemon's.
+#include "faults/cases.hpp"
+#include "faults/moved_clock.hpp"
+
+#include <array>
+
+namespace klen::webhooks::faults {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto jump = 1h;
+
+/// Times of the record that were read off a clock which was an hour off, as if it had not been.
+void set_right(evidence& all, wall_us from, wall_us to) {
+    constexpr wall_us hour = std::chrono::microseconds(jump).count();
+    auto const right = [=](wall_us& time) {
+        if (time > to + hour / 2)
+            time -= hour;
+        else if (time != 0 && time < from - hour / 2)
+            time += hour;
+    };
+    for (auto& one : all.stored.events)
+        right(one.committed);
+    for (auto& one : all.stored.attempts) {
+        right(one.committed);
+        one.next_due = 0; // a retry is due by PostgreSQL's clock, wherever that stands
+    }
+}
+
+} // namespace
+
+void clocks(run_options const& how, report& out) {
+    moved_clock const of_database(how.folder + "/clock_of_database");
+    moved_clock const of_daemon(how.folder + "/clock_of_daemon");
+    auto with = stage_of(how);
+    with.instances = 2;
+    with.reacts = friendly(how.seed, 20ms, 200ms);
+    with.database.bin_dir = of_database.postgres_programs();
+    for (auto const& [name, value] : of_daemon.environment())
+        with.settings_of_first[name] = value;
+    stage on(std::move(with));
+    on.publish();
+    pause_for(1s);
+    auto const begin = now_us();
+    struct move {
+        moved_clock const& clock;
+        std::chrono::seconds by;
+        char const* what;
+    };
+    std::array<move, 4> const moves{move{of_daemon, jump, "a daemon's clock an hour ahead"},
+                                    move{of_daemon, -jump, "a daemon's clock an hour behind"},
+                                    move{of_database, jump, "PostgreSQL's clock an hour ahead"},
+                                    move{of_database, -jump, "PostgreSQL's clock an hour behind"}};
+    rounds turn(how, 1);
+    std::size_t least = SIZE_MAX;
+    while (turn.next())
+        for (auto const& [clock, by, what] : moves) {
+            auto const before = on.accepted();
+            clock.move(by);
+            pause_for(4s); // longer than a lease
+            auto const meanwhile = on.accepted() - before;
+            least = std::min(least, meanwhile);
+            if (meanwhile == 0)
+                out.violation(std::string(what) + ": nothing was accepted for 4 s");
+            clock.move(0s);
+            pause_for(1s);
+        }
+    auto const end = now_us();
+    conclude(on, out, 40s, [=](evidence& all) { set_right(all, begin - 60'000'000, end + 60'000'000); });
+    out.figure(std::to_string(turn.done() * 4) + " jumps of an hour: " + std::to_string(out.found.repeats) +
+               " repeats, at least " + std::to_string(least) + " events accepted in each 4 s");
+    if (out.found.repeats > 0)
+        out.violation(std::to_string(out.found.repeats) + " repeats");
+    for (auto const& one : on.daemons)
+        if (one->log().find("leases of this instance were lost") != std::string::npos ||
+            one->log().find("a dead instance's deliveries") != std::string::npos)
+            out.violation("a jump of a clock was taken for a death");
+}
+
+} // namespace klen::webhooks::faults

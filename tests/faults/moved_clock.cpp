@@ -1,0 +1,78 @@
+#include "faults/moved_clock.hpp"
+
+#include "e2e/child.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace klen::webhooks::faults {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr auto everybody_reads = fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                                 fs::perms::others_read | fs::perms::others_exec;
+
+/// The folder of the newest PostgreSQL's programs.
+fs::path installed_programs() {
+    fs::path newest;
+    int most = 0;
+    for (auto const& version : fs::directory_iterator("/usr/lib/postgresql"))
+        if (auto const number = std::stoi(version.path().filename().string());
+            number > most && fs::exists(version.path() / "bin/postgres")) {
+            most = number;
+            newest = version.path() / "bin";
+        }
+    if (newest.empty())
+        throw std::runtime_error("no PostgreSQL in /usr/lib/postgresql");
+    return newest;
+}
+
+} // namespace
+
+moved_clock::moved_clock(std::string folder) : folder_(std::move(folder)) {
+    fs::create_directories(folder_);
+    fs::permissions(folder_, everybody_reads);
+    fs::copy_file(KLEN_CLOCK_SHIM, folder_ + "/clock_shim.so");
+    fs::permissions(folder_ + "/clock_shim.so", everybody_reads);
+    e2e::write_file(folder_ + "/shift", std::string(sizeof(std::int64_t), '\0'));
+    fs::permissions(folder_ + "/shift", everybody_reads);
+}
+
+void moved_clock::move(std::chrono::seconds by) const {
+    std::int64_t const shift = by.count();
+    int const fd = ::open((folder_ + "/shift").c_str(), O_WRONLY | O_CLOEXEC);
+    auto const written = ::pwrite(fd, &shift, sizeof shift, 0);
+    ::close(fd);
+    if (written != static_cast<ssize_t>(sizeof shift))
+        throw std::runtime_error("the clock cannot be moved");
+}
+
+std::map<std::string, std::string> moved_clock::environment() const {
+    return {{"LD_PRELOAD", folder_ + "/clock_shim.so"},
+            {"KLEN_CLOCK_SHIFT_FILE", folder_ + "/shift"},
+            {"ASAN_OPTIONS", "verify_asan_link_order=0"}};
+}
+
+std::string moved_clock::postgres_programs() const {
+    auto const from = installed_programs();
+    fs::path const to = folder_ + "/bin";
+    fs::create_directories(to);
+    fs::permissions(to, everybody_reads);
+    for (auto const& program : fs::directory_iterator(from))
+        if (program.path().filename() != "postgres")
+            fs::create_symlink(program.path(), to / program.path().filename());
+    std::string script = "#!/bin/sh\nexec env";
+    for (auto const& [name, value] : environment())
+        script.append(" ").append(name).append("=").append(value);
+    e2e::write_file((to / "postgres").string(), script + " " + (from / "postgres").string() + " \"$@\"\n");
+    fs::permissions(to / "postgres", everybody_reads);
+    return to.string();
+}
+
+} // namespace klen::webhooks::faults
