@@ -1,9 +1,11 @@
 #include "app/out_of_memory.hpp"
 
+#include <array>
 #include <ctime>
 #include <new>
 #include <string_view>
 
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace klen::webhooks::app {
@@ -16,7 +18,9 @@ constexpr int exit_unreachable = 4;
 
 /// Allocates nothing, so it does not go through the log.
 void say(std::string_view what) {
-    [[maybe_unused]] auto const written = ::write(STDERR_FILENO, what.data(), what.size());
+    std::array<iovec, 2> const line{iovec{const_cast<char*>(what.data()), what.size()},
+                                    iovec{const_cast<char*>("\n"), 1}};
+    [[maybe_unused]] auto const written = ::writev(STDERR_FILENO, line.data(), line.size());
 }
 
 /// Called by operator new each time it finds nothing; it tries again afterwards. An allocation that waits is called for
@@ -29,9 +33,9 @@ void wait_a_little() {
     if (now.tv_sec - last.tv_sec > 1)
         waited = 0;
     if (waited == 0)
-        say("klen-webhooks: out of memory: waiting for some\n");
+        say("klen-webhooks: out of memory: waiting for some");
     if (++waited > patience) {
-        say("klen-webhooks: out of memory for half a minute: giving up; nothing that was accepted is lost\n");
+        say("klen-webhooks: out of memory for half a minute: giving up; nothing that was accepted is lost");
         ::_exit(exit_unreachable);
     }
     timespec const pause{0, pause_ns};
