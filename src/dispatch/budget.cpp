@@ -20,6 +20,8 @@ std::uint32_t budget::claim_room(std::uint32_t wanted) const {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(room(deliveries_limit, bytes_limit), wanted));
 }
 
+bool budget::scarce() const { return deliveries_.load() > deliveries_max_ / 2 || bytes_.load() > bytes_max_ / 2; }
+
 std::uint32_t budget::grant_room() const {
     auto const quarter = std::max<std::uint64_t>(deliveries_max_ / 4, 1);
     return static_cast<std::uint32_t>(std::min(room(deliveries_max_, bytes_max_), quarter));

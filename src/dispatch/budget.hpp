@@ -21,6 +21,8 @@ class budget : public std::enable_shared_from_this<budget> {
     /// size that events had lately.
     std::uint32_t claim_room(std::uint32_t wanted) const;
     std::uint32_t grant_room() const;
+    /// More than half is used: what answers nothing had better not hold any.
+    bool scarce() const;
 
     std::uint64_t deliveries() const { return deliveries_.load(); }
     std::uint64_t bytes() const { return bytes_.load(); }

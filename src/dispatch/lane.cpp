@@ -105,10 +105,11 @@ bool lane::judge_asked(steady_time now) {
     return changed;
 }
 
-void lane::judge_progress() {
+void lane::judge_progress(bool scarce) {
     bool const stalls = in_flight_ > 0 && !std::exchange(answered_, false);
+    auto const under_way = profile_ ? std::max(std::min(profile_->concurrency, circuit_.limit()), 1U) : 1;
     if (stalls)
-        allowance_ = profile_ ? profile_->concurrency * 2 : 1;
+        allowance_ = scarce ? 1 : under_way * 2;
     else if (allowance_ < limits_.queue_max)
         allowance_ *= 2;
     else

@@ -91,8 +91,8 @@ class lane {
     bool judge_asked(steady_time now);
     /// The circuit is half open for what was asked for by hand; anything else would spend its attempt on it.
     bool only_asked(steady_time now) const { return circuit_.only_asked(now); }
-    /// Looks whether anything was answered since the last look.
-    void judge_progress();
+    /// Looks whether anything was answered since the last look. `scarce`: others need the memory.
+    void judge_progress(bool scarce);
 
     // --- room and what is parked ---
     std::uint32_t room() const;

@@ -47,7 +47,8 @@ task<void> outcome_writer::loop() {
         for (auto& o : hub_->outcomes.drain())
             gathered_.push_back(std::move(o));
         if (!gathered_.empty()) {
-            if (auto const at = begun_ + spacing; !finishing_ && !hub_->sends_held && hub_->now() < at) {
+            bool const full = gathered_.size() >= hub_->options.dispatch.outcome_batch_max;
+            if (auto const at = begun_ + spacing; !full && !finishing_ && !hub_->sends_held && hub_->now() < at) {
                 co_await pause_.wait_until(at);
                 continue;
             }

@@ -479,11 +479,12 @@ void shard::loaded(std::vector<webhook_id> const& asked, std::vector<store::webh
 }
 
 void shard::apply(lane& l, store::webhook const* found) {
+    if (found)
+        belongs_to(l, found->account_id);
     if (!found || found->deleted) {
         l.loaded(lane_state::deleted, nullptr, false);
         return;
     }
-    belongs_to(l, found->account_id);
     auto const failing = found->failing_since.has_value();
     if (!found->enabled) {
         l.loaded(lane_state::disabled, nullptr, failing);
@@ -510,11 +511,12 @@ void shard::drop_ended() {
 
 void shard::tick() {
     auto const before = hub_->now() - lane_idle_max;
+    bool const scarce = hub_->memory->scarce();
     std::uint64_t parked = 0;
     std::uint64_t unusable = 0;
     for (auto at = lanes_.begin(); at != lanes_.end();) {
         auto const l = at->second;
-        l->judge_progress();
+        l->judge_progress(scarce);
         shed(*l);
         if (l->wants_parked(1) && !draining_)
             hub_->wants.push({l->id(), l->begin_parked_claim()});

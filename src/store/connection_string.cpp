@@ -49,6 +49,7 @@ std::string server_options(session_profile const& profile) {
     std::string out = "-c timezone=UTC -c jit=off -c bytea_output=hex";
     out += " -c statement_timeout=" + std::to_string(profile.statement_timeout.count());
     out += " -c lock_timeout=" + std::to_string(profile.lock_timeout.count());
+    out += " -c idle_in_transaction_session_timeout=" + std::to_string(profile.idle_transaction_timeout.count());
     if (profile.ordered_plans)
         out += " -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_hashagg=off -c enable_sort=off"
                " -c max_parallel_workers_per_gather=0";

@@ -14,6 +14,9 @@ struct session_profile {
     std::string name;                 ///< in application_name: "klen-webhooks <name>"
     milliseconds statement_timeout{}; ///< 0: none; intake and outcome sessions, so that no commit is ever cut
     milliseconds lock_timeout{};      ///< 0: none
+    /// How long a transaction may stand open while nobody works in it; 0: as long as it likes. A daemon that freezes, or
+    /// is cut off, in the middle of one keeps its locks that long, and others may wait for them.
+    milliseconds idle_transaction_timeout{};
     /// Plans are made once, without a look at the parameters, and never read a whole table if there is an index. That
     /// alone is not enough: a plan that is made while a table has a handful of rows may begin with that table (a scan
     /// of its whole index) and is kept while the table grows to millions. So the statements of these sessions reach a

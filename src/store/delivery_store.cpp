@@ -84,7 +84,8 @@ result<std::optional<std::uint64_t>> end_instance(session& link, statement const
     std::optional<std::uint64_t> freed;
     auto const done = link.transact([&](session::work& in) -> result<void> {
         // Freeing reads the whole queue: there is no index by owner, because it would cost every delivery something.
-        if (auto set = in.run_text("SET LOCAL statement_timeout = 0"); !set)
+        // Its row may be locked by a claim of its own in which it froze; then the next round tries again.
+        if (auto set = in.run_text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '500ms'"); !set)
             return set.error();
         auto const removed = in.run(remove, which);
         if (!removed)
@@ -102,13 +103,20 @@ result<std::optional<std::uint64_t>> end_instance(session& link, statement const
     return freed;
 }
 
+/// Between the two statements of a claim, which take milliseconds. Short beside any lease.
+constexpr milliseconds claim_idle_max{2000};
+
 class real_store final : public delivery_store {
   public:
     real_store(connection_options const& options, delivery_config const& delivery)
         : delivery_(delivery), rules_{delivery.disable_after, delivery.failing_after, delivery.operational_account},
           heartbeats_(options, {.name = "heartbeat", .statement_timeout = options.statement_timeout}, 1, jobs_max),
-          claims_(options, {.name = "claims", .statement_timeout = options.statement_timeout, .index_plans = true}, 1,
-                  jobs_max),
+          claims_(options,
+                  {.name = "claims",
+                   .statement_timeout = options.statement_timeout,
+                   .idle_transaction_timeout = claim_idle_max,
+                   .index_plans = true},
+                  1, jobs_max),
           outcomes_(options, {.name = "outcomes", .index_plans = true}, 1, jobs_max) {}
 
     task<result<instance_id>> register_instance(std::string name) override {

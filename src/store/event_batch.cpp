@@ -168,7 +168,7 @@ result<batch_outcome> write_batch(session& link, std::span<waiting_event const> 
 
 result<std::map<event_id, first_use>> look_up_keys(session& link, std::span<waiting_event const> batch,
                                                    std::set<event_id> const& asking) {
-    binary_array ids(pg_type::uuid), first_deliveries(pg_type::uuid), accounts(pg_type::text), keys(pg_type::text);
+    binary_array ids(pg_type::uuid), accounts(pg_type::text), keys(pg_type::text);
     for (auto const& one : batch)
         if (asking.contains(one.event().id) && one.what.idempotency_key) {
             ids.add(one.event().id);

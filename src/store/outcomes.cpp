@@ -16,6 +16,9 @@ using std::chrono::steady_clock;
 // minutes that is reported (0: never), $4 the account that is told, $5… the attempts, column by column, in the order of
 // their deliveries.
 //
+// The rows are changed where `ours` found them: nobody writes a leased row anew and leaves it leased to the same
+// instance, so none of them has moved when its guard still holds.
+//
 // Every change is guarded by the lease and by the number of attempts that are on record: of a lost lease nothing is
 // written, and a batch that is repeated because its first commit's answer was lost counts nothing twice. Times are the
 // database's: an attempt began so many microseconds ago, the next is due in so many.
@@ -313,7 +316,8 @@ result<record_result> record_outcomes(session& link, instance_id owner, std::vec
         batch, [attempt](attempt_record const& one) { return one.attempt == attempt && is_plain_success(one); });
     auto const plain = static_cast<std::size_t>(others.begin() - batch.begin());
     auto const first = plain < plain_successes_min && !others.empty() ? 0 : plain;
-    // In one order everywhere: no deadlocks.
+    // In one order everywhere but in the long statement, which goes by place: nobody else changes several leased rows
+    // of this instance at once, short of giving them back when it is taken for dead; then a repeat settles it.
     auto const by_delivery = [](auto from, auto to) { std::ranges::sort(from, to, {}, &attempt_record::delivery); };
     auto const middle = batch.begin() + static_cast<std::ptrdiff_t>(first);
     by_delivery(batch.begin(), middle);

@@ -56,6 +56,9 @@ failure translate_exception(bool link_is_open) {
         return {link_is_open ? fault::database_busy : fault::connection_lost, primary_message(e.what())};
     } catch (std::bad_alloc const&) {
         return {fault::database_busy, "out of memory"};
+    } catch (pqxx::failure const& e) {
+        // Not the server's word (that has an SQLSTATE): libpq could not do its part, for lack of memory, say.
+        return {link_is_open ? fault::database_busy : fault::connection_lost, primary_message(e.what())};
     } catch (std::exception const& e) {
         return {link_is_open ? fault::database_refused : fault::connection_lost, primary_message(e.what())};
     }

@@ -43,6 +43,21 @@ TEST(delivery, success_is_sent_and_recorded_once) {
     EXPECT_EQ(node.dispatcher->stats().unrecorded, 0U);
 }
 
+TEST(delivery, outcomes_that_come_one_after_the_other_are_recorded_together) {
+    virtual_cluster c;
+    auto const hook = c.add_webhook("a.example");
+    auto& node = c.start_node();
+    c.database.publish(node.dispatcher.get(), hook);
+    ASSERT_TRUE(c.world.run_until([&] { return node.dispatcher->stats().delivered == 1; }, milliseconds(100)));
+    for (int i = 0; i < 100; ++i) {
+        c.database.publish(node.dispatcher.get(), hook);
+        c.world.run_for(milliseconds(1));
+    }
+    EXPECT_TRUE(c.world.run_until([&] { return node.dispatcher->stats().delivered == 101; }, seconds(1)));
+    EXPECT_LE(node.store->calls[call::record], 30);
+    EXPECT_GE(node.store->calls[call::record], 15) << "none waits for long";
+}
+
 TEST(delivery, failure_is_retried_after_1_5_and_30_minutes_and_then_failed) {
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");
@@ -192,6 +207,32 @@ TEST(delivery, only_its_own_accounts_publishers_are_told_of_a_full_lane) {
     EXPECT_EQ(node.dispatcher->current_grant(acme).full, std::vector{slow});
     EXPECT_EQ(node.dispatcher->current_grant(both).full, std::vector{slow});
     EXPECT_EQ(node.dispatcher->current_grant(other).full, std::vector<webhook_id>{});
+}
+
+TEST(delivery, a_crowd_that_hangs_leaves_memory_for_those_that_answer) {
+    virtual_cluster c;
+    auto options = usual_options();
+    options.dispatch.deliveries_in_memory_max = 2000;
+    options.dispatch.slow_start_concurrency = 4;
+    std::vector<webhook_id> hung;
+    for (int i = 0; i < 80; ++i) {
+        auto const host = "h" + std::to_string(i) + ".example";
+        hung.push_back(c.add_webhook(host));
+        c.outside.script[host] = [](auto const&) { return hang(); };
+    }
+    auto const quick = c.add_webhook("quick.example");
+    auto& node = c.start_node(options);
+    std::chrono::nanoseconds slowest{0};
+    for (int round = 0; round < 30; ++round) {
+        for (auto const hook : hung)
+            c.database.publish_many(node.dispatcher.get(), hook, 2);
+        auto const id = c.database.publish(node.dispatcher.get(), quick);
+        auto const at = c.world.now();
+        EXPECT_TRUE(c.world.run_until([&] { return c.database.deliveries.at(id).finished; }, seconds(20)));
+        slowest = std::max<std::chrono::nanoseconds>(slowest, c.world.now() - at);
+        c.world.run_for(milliseconds(500));
+    }
+    EXPECT_LT(slowest, milliseconds(100));
 }
 
 TEST(delivery, memory_stays_within_its_bounds_whatever_is_due) {

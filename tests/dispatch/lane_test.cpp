@@ -311,16 +311,39 @@ TEST_F(lane_test, what_answers_nothing_holds_little_until_it_does) {
     for (int i = 0; i < 50; ++i)
         offer(l);
     auto const era = l.began({});
-    l.judge_progress();
+    l.judge_progress(false);
     EXPECT_EQ(l.shed().size(), 46U) << "two for each that may be under way";
     policy::attempt_result answer;
     answer.status = 200;
     for (auto const room : {4U, 12U, 28U}) {
         l.ended({era}, answer, {}, 0);
         l.began({});
-        l.judge_progress();
+        l.judge_progress(false);
         EXPECT_EQ(l.room(), room);
     }
+}
+
+TEST_F(lane_test, what_answers_nothing_holds_hardly_any_where_memory_is_scarce) {
+    auto l = ready_lane(100, 2);
+    for (int i = 0; i < 50; ++i)
+        offer(l);
+    l.began({});
+    l.judge_progress(true);
+    EXPECT_EQ(l.shed().size(), 49U);
+    EXPECT_EQ(l.queued(), 1U);
+}
+
+TEST_F(lane_test, a_newcomer_that_answers_nothing_holds_two_for_each_that_it_may_have_under_way) {
+    policy::circuit_policy how;
+    how.slow_start = 4;
+    how.ramp_end = 32;
+    auto l = ready_lane(100, 32, how);
+    for (int i = 0; i < 50; ++i)
+        offer(l);
+    l.began({});
+    l.judge_progress(false);
+    EXPECT_EQ(l.shed().size(), 42U);
+    EXPECT_EQ(l.queued(), 8U);
 }
 
 TEST_F(lane_test, circuit_is_the_urls_own) {

@@ -2,7 +2,10 @@
 #include "faults/cases.hpp"
 #include "faults/moved_clock.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <utility>
 
 namespace klen::webhooks::faults {
 
@@ -11,6 +14,16 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto jump = 1h;
+
+/// The earliest and the latest second in the events' ids, which hold the time of the daemon that accepted them.
+std::pair<std::int64_t, std::int64_t> id_times(evidence const& all) {
+    std::pair<std::int64_t, std::int64_t> out{INT64_MAX, 0};
+    for (auto const& one : all.stored.events) {
+        auto const seconds = std::stoll(one.event.substr(0, 8) + one.event.substr(9, 4), nullptr, 16) / 1000;
+        out = {std::min<std::int64_t>(out.first, seconds), std::max<std::int64_t>(out.second, seconds)};
+    }
+    return out;
+}
 
 /// Times of the record that were read off a clock which was an hour off, as if it had not been.
 void set_right(evidence& all, wall_us from, wall_us to) {
@@ -59,6 +72,10 @@ void clocks(run_options const& how, report& out) {
         for (auto const& [clock, by, what] : moves) {
             auto const before = on.accepted();
             clock.move(by);
+            if (auto const off = on.database->number("SELECT extract(epoch FROM clock_timestamp())::bigint") -
+                                 now_us() / 1'000'000 - (&clock == &of_database ? by.count() : 0);
+                std::abs(off) > 5)
+                out.violation("PostgreSQL's clock is " + std::to_string(off) + " s from where it should be");
             pause_for(4s); // longer than a lease
             auto const meanwhile = on.accepted() - before;
             least = std::min(least, meanwhile);
@@ -68,7 +85,13 @@ void clocks(run_options const& how, report& out) {
             pause_for(1s);
         }
     auto const end = now_us();
-    conclude(on, out, 40s, [=](evidence& all) { set_right(all, begin - 60'000'000, end + 60'000'000); });
+    std::pair<std::int64_t, std::int64_t> seen;
+    conclude(on, out, 40s, [&](evidence& all) {
+        seen = id_times(all);
+        set_right(all, begin - 60'000'000, end + 60'000'000);
+    });
+    if (seen.first > begin / 1'000'000 - 3000 || seen.second < end / 1'000'000 + 3000)
+        out.violation("the daemon's clock did not move");
     out.figure(std::to_string(turn.done() * 4) + " jumps of an hour: " + std::to_string(out.found.repeats) +
                " repeats, at least " + std::to_string(least) + " events accepted in each 4 s");
     if (out.found.repeats > 0)

@@ -184,6 +184,8 @@ void no_memory(run_options const& how, report& out) {
                std::to_string(out.found.repeats) + " repeats");
     if (!daemon.running() || daemon.pid() != pid)
         out.violation("the daemon died");
+    if (!noticed)
+        out.violation("no allocation has failed: nothing was tried");
 }
 
 } // namespace klen::webhooks::faults

@@ -101,6 +101,18 @@ io write_some(int fd, std::string& from) {
     return from.empty() ? io::done : io::blocked;
 }
 
+bool answers(std::uint16_t port, std::chrono::milliseconds bound) {
+    descriptor const fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr const*>(&to), sizeof to) == 0 || errno != EINPROGRESS)
+        return true;
+    pollfd watched{fd.get(), POLLOUT, 0};
+    return ::poll(&watched, 1, static_cast<int>(bound.count())) > 0;
+}
+
 void let_packets_in(int fd, bool in) {
     sock_filter nothing{BPF_RET | BPF_K, 0, 0, 0};
     sock_fprog const filter{1, &nothing};

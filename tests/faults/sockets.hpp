@@ -61,6 +61,9 @@ io read_some(int fd, std::string& into);
 /// Takes from the front of `from` what could be written.
 io write_some(int fd, std::string& from);
 
+/// Whether somebody answers on that port of 127.0.0.1 within `bound`: with a connection, or a refusal.
+bool answers(std::uint16_t port, std::chrono::milliseconds bound);
+
 /// False: every packet that comes for it is dropped by the kernel, as if it had never arrived.
 void let_packets_in(int fd, bool in);
 

@@ -239,7 +239,7 @@ class world {
                 queue_.clear();
             break;
         case 2:
-            lane_.judge_progress();
+            lane_.judge_progress(in_.below(2) == 0);
             break;
         default:
             require(!lane_.idle_since(now_) || (queue_.empty() && in_flight_.empty() && !claiming_ && !loading_));

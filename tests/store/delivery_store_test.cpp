@@ -1,6 +1,7 @@
 #include "klen/webhooks/store/api_store.hpp"
 #include "klen/webhooks/store/delivery_store.hpp"
 
+#include "store/session.hpp"
 #include "store/store_support.hpp"
 #include "store/unix_proxy.hpp"
 
@@ -288,6 +289,27 @@ TEST_F(delivery_store_test, a_dead_instances_leases_are_freed_once_and_a_living_
     EXPECT_EQ(run(queue->reap(now)).value(), 3U);
     EXPECT_EQ(run(queue->reap(now)).value(), std::nullopt);
     EXPECT_EQ(db.number("SELECT count(*) FROM deliveries WHERE lease_owner IS NOT NULL"), 0);
+}
+
+TEST_F(delivery_store_test, an_instance_that_froze_in_a_claim_does_not_hold_up_who_takes_over) {
+    add_many(hook, 3);
+    ASSERT_EQ(claim(3).deliveries.size(), 3U);
+    auto const dead = run(queue->instances()).value().at(0);
+    session frozen(db.options(), {.name = "test"});
+    auto const held = frozen.transact([&](session::work& in) -> result<void> {
+        auto const locked =
+            in.run_text("SELECT FROM instances WHERE instance_id = " + std::to_string(me.value) + " FOR KEY SHARE");
+        if (!locked)
+            return locked.error();
+        auto const tried = run(queue->reap(dead));
+        EXPECT_FALSE(tried);
+        if (!tried) {
+            EXPECT_EQ(tried.error().kind, fault::database_busy) << tried.error().message;
+        }
+        return {};
+    });
+    ASSERT_TRUE(held) << held.error().message;
+    EXPECT_EQ(run(queue->reap(dead)).value(), 3U);
 }
 
 TEST_F(delivery_store_test, leaving_gives_everything_back) {

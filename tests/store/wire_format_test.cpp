@@ -2,6 +2,7 @@
 
 #include "store/connection_string.hpp"
 #include "store/session.hpp"
+#include "store/store_support.hpp"
 #include "store/url_problem.hpp"
 
 #include "support/test_database.hpp"
@@ -128,6 +129,24 @@ TEST(session, errors_are_told_apart_by_sqlstate_and_show_no_data) {
     EXPECT_EQ(link.run_text("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$").error().kind, fault::database_busy);
     EXPECT_EQ(link.run_text("DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$").error().kind, fault::connection_lost);
     EXPECT_TRUE(link.run_text("SELECT 1"));
+}
+
+TEST(session, a_transaction_in_which_nobody_works_is_ended_by_the_server) {
+    test_database db(test_database::kind::empty);
+    session link(db.options(), {.name = "idle", .idle_transaction_timeout = milliseconds(50)});
+    auto const done = link.transact([&](session::work& in) -> result<void> {
+        if (auto first = in.run_text("SELECT 1"); !first)
+            return first.error();
+        EXPECT_TRUE(test::eventually([&] {
+            return db.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'klen-webhooks idle'") ==
+                   0;
+        }));
+        auto second = in.run_text("SELECT 1");
+        return second ? result<void>() : result<void>(second.error());
+    });
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, fault::connection_lost);
+    EXPECT_TRUE(link.run_text("SELECT 1")) << "the next one has a new connection";
 }
 
 TEST(session, a_transaction_that_fails_leaves_nothing) {
