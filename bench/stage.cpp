@@ -43,6 +43,8 @@ stage::stage(std::string const& binary, traffic const& what, scratch_dir const& 
     nginx_ = std::make_unique<nginx_receiver>(nginx_receiver::options{.dir = receiver, .tls = tls_ ? &*tls_ : nullptr});
     start_daemon();
     fill_log(*database_);
+    // What the disk of a virtual machine has taken it may still be writing, at the expense of what comes next.
+    std::this_thread::sleep_for(std::chrono::seconds(15));
     auto const scheme = std::string(what.tls ? "https" : "http") + "://";
     auto const port = ":" + std::to_string(nginx_->port()) + "/";
     make_webhooks(daemon_->port(), daemon_->key(), what.webhooks, [&](std::size_t n) {

@@ -2,9 +2,7 @@
 
 #include "kit/files.hpp"
 
-#include <chrono>
 #include <stdexcept>
-#include <thread>
 
 namespace klen::bench {
 
@@ -43,8 +41,6 @@ void prepare_private_dir(std::string const& dir) {
 void fill_log(database_link& of) {
     of.run("SELECT pg_logical_emit_message(false, 'bench', 'x'), pg_switch_wal() FROM generate_series(1, 96)");
     of.run("CHECKPOINT");
-    // What the disk of a virtual machine has taken it may still be writing, at the expense of what comes next.
-    std::this_thread::sleep_for(std::chrono::seconds(15));
 }
 
 } // namespace klen::bench

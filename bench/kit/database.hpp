@@ -34,8 +34,7 @@ class database_link {
 void prepare_private_dir(std::string const& dir);
 
 /// A new database writes its log into files that it must make first, 16 MB of zeros every second or so under load, and
-/// whoever commits waits 30 ms for each. One that has been in use writes into its old ones. This makes them: 1.5 GB,
-/// and a pause.
+/// whoever commits waits 30 ms for each. One that has been in use writes into its old ones. This makes them: 1.5 GB.
 void fill_log(database_link& of);
 
 } // namespace klen::bench

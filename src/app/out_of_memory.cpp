@@ -1,10 +1,12 @@
 #include "app/out_of_memory.hpp"
 
+#include "klen/webhooks/app/application.hpp"
+#include "klen/webhooks/base/clock.hpp"
+
 #include <array>
-#include <cstdint>
-#include <ctime>
 #include <new>
 #include <string_view>
+#include <thread>
 
 #include <sys/uio.h>
 #include <unistd.h>
@@ -13,10 +15,9 @@ namespace klen::webhooks::app {
 
 namespace {
 
-constexpr long pause_ns = 10'000'000;
-constexpr std::int64_t one_wait_ms = 100;
-constexpr std::int64_t patience_ms = 30'000;
-constexpr int exit_unreachable = 4;
+constexpr milliseconds pause{10};
+constexpr milliseconds one_wait{100};
+constexpr milliseconds patience{30'000};
 
 /// Allocates nothing, so it does not go through the log.
 void say(std::string_view what) {
@@ -25,29 +26,22 @@ void say(std::string_view what) {
     [[maybe_unused]] auto const written = ::writev(STDERR_FILENO, line.data(), line.size());
 }
 
-std::int64_t now_ms() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
 /// Called by operator new each time it finds nothing; it tries again afterwards. Calls that follow each other closely
 /// belong to one wait.
 void wait_a_little() {
-    thread_local std::int64_t first = 0;
-    thread_local std::int64_t last = 0;
-    auto const now = now_ms();
-    if (last == 0 || now - last > one_wait_ms) {
+    thread_local steady_time first{};
+    thread_local steady_time last{};
+    auto const now = std::chrono::steady_clock::now();
+    if (now - last > one_wait) {
         first = now;
         say("klen-webhooks: out of memory: waiting for some");
     }
-    if (now - first >= patience_ms) {
+    if (now - first >= patience) {
         say("klen-webhooks: out of memory for half a minute: giving up; nothing that was accepted is lost");
-        ::_exit(exit_unreachable);
+        ::_exit(exit_unavailable);
     }
-    timespec const pause{0, pause_ns};
-    ::nanosleep(&pause, nullptr);
-    last = now_ms();
+    std::this_thread::sleep_for(pause);
+    last = std::chrono::steady_clock::now();
 }
 
 } // namespace

@@ -31,8 +31,6 @@ void closed_lanes::append_of(std::span<std::string_view const> accounts, std::ve
         if (auto const at = of_account_.find(account); at != of_account_.end())
             out.insert(out.end(), at->second.begin(), at->second.end());
     };
-    if (of_account_.empty())
-        return;
     append({});
     for (auto const account : accounts)
         if (!account.empty())

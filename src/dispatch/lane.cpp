@@ -107,9 +107,8 @@ bool lane::judge_asked(steady_time now) {
 
 void lane::judge_progress(bool scarce) {
     bool const stalls = in_flight_ > 0 && !std::exchange(answered_, false);
-    auto const under_way = profile_ ? std::max(std::min(profile_->concurrency, circuit_.limit()), 1U) : 1;
     if (stalls)
-        allowance_ = scarce ? 1 : under_way * 2;
+        allowance_ = scarce || !profile_ ? 1 : std::max(std::min(profile_->concurrency, circuit_.limit()), 1U) * 2;
     else if (allowance_ < limits_.queue_max)
         allowance_ *= 2;
     else

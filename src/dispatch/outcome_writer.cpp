@@ -10,8 +10,9 @@ using policy::decision;
 
 namespace {
 
-/// From the begin of one batch to that of the next, while there is room for outcomes. A commit costs PostgreSQL as much
-/// as five outcomes do and makes publishers wait for the disk; nobody waits for an outcome (docs/PERFORMANCE.md).
+/// From the begin of one batch to that of the next, while there is room for outcomes. A commit of a few costs
+/// PostgreSQL nearly as much as one of many, and publishers' commits wait for the same disk; nobody waits for an
+/// outcome (docs/PERFORMANCE.md).
 constexpr milliseconds spacing{4};
 
 /// A copy: the batch may have to be repeated.

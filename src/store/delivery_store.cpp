@@ -103,7 +103,7 @@ result<std::optional<std::uint64_t>> end_instance(session& link, statement const
     return freed;
 }
 
-/// Between the two statements of a claim, which take milliseconds. Short beside any lease.
+/// Between the two statements of a claim, which take milliseconds. Short beside a lease of the usual length.
 constexpr milliseconds claim_idle_max{2000};
 
 class real_store final : public delivery_store {

@@ -63,6 +63,8 @@ void clocks(run_options const& how, report& out);
 /// Waits for everything to be done, then reconciles it all; the verdict goes into `out`.
 void conclude(stage& on, report& out, std::chrono::milliseconds bound,
               std::function<void(evidence&)> const& adjust = {});
+/// Whether an instance took itself, or another, for dead.
+bool taken_for_dead(stage const& on);
 /// The options that a run begins with.
 stage::options stage_of(run_options const& how);
 /// True while there are rounds left (of `rounds` where the command line names no number), or minutes.

@@ -94,10 +94,8 @@ void clocks(run_options const& how, report& out) {
                " repeats, at least " + std::to_string(least) + " events accepted in each 4 s");
     if (out.found.repeats > 0)
         out.violation(std::to_string(out.found.repeats) + " repeats");
-    for (auto const& one : on.daemons)
-        if (one->log().find("leases of this instance were lost") != std::string::npos ||
-            one->log().find("a dead instance's deliveries") != std::string::npos)
-            out.violation("a jump of a clock was taken for a death");
+    if (taken_for_dead(on))
+        out.violation("a jump of a clock was taken for a death");
 }
 
 } // namespace klen::webhooks::faults

@@ -4,6 +4,7 @@
 
 #include <boost/json/parse.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -36,6 +37,14 @@ std::map<std::int64_t, wall_us> ended_leases(stage const& on) {
 } // namespace
 
 std::string in_ms(std::chrono::microseconds time) { return std::to_string(time.count() / 1000) + " ms"; }
+
+bool taken_for_dead(stage const& on) {
+    return std::ranges::any_of(on.daemons, [](auto const& one) {
+        auto const log = one->log();
+        return log.find("leases of this instance were lost") != std::string::npos ||
+               log.find("a dead instance's deliveries") != std::string::npos;
+    });
+}
 
 stage::options stage_of(run_options const& how) {
     stage::options out;

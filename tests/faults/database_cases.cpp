@@ -186,10 +186,8 @@ void slow_commits(run_options const& how, report& out) {
                " % of the load accepted, slowest " + in_ms(kept.slowest));
     if (share < 0.6)
         out.violation("less than 60 % of the load was kept");
-    for (auto const& one : on.daemons)
-        if (one->log().find("leases of this instance were lost") != std::string::npos ||
-            one->log().find("a dead instance's deliveries") != std::string::npos)
-            out.violation("slowness was taken for death");
+    if (taken_for_dead(on))
+        out.violation("slowness was taken for death");
 }
 
 void disk_full(run_options const& how, report& out) {

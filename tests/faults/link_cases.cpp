@@ -49,6 +49,34 @@ void cut_around(run_options const& how, report& out, std::string const& applicat
                std::to_string(out.found.unclear) + " never clear");
 }
 
+/// Again and again the daemon may have `few()` of a resource for two seconds.
+template <class Few>
+void starve(stage& on, rounds& turn, __rlimit_resource which, char const* what, Few few) {
+    auto const pid = on.daemons.front()->pid();
+    on.publish();
+    pause_for(1s);
+    while (turn.next()) {
+        auto const at = now_us();
+        rlimit before{};
+        ::prlimit(pid, which, nullptr, &before);
+        auto meanwhile = before;
+        meanwhile.rlim_cur = few();
+        ::prlimit(pid, which, &meanwhile, nullptr);
+        pause_for(2s);
+        ::prlimit(pid, which, &before, nullptr);
+        on.disturbed({what, "", at, now_us() + 5'000'000});
+        pause_for(2s);
+    }
+}
+
+void tell_starved(stage const& on, rounds const& turn, report& out, pid_t pid, std::string const& of, bool noticed) {
+    auto& daemon = *on.daemons.front();
+    out.figure(std::to_string(turn.done()) + " times 2 s without " + of + (noticed ? "" : " (never noticed)") + ": " +
+               std::to_string(out.found.repeats) + " repeats");
+    if (!daemon.running() || daemon.pid() != pid)
+        out.violation("the daemon died");
+}
+
 } // namespace
 
 void cut_intake(run_options const& how, report& out) { cut_around(how, out, "intake", "write_events", 60); }
@@ -125,65 +153,37 @@ void no_descriptors(run_options const& how, report& out) {
     stage on(std::move(with));
     auto& daemon = *on.daemons.front();
     auto const pid = daemon.pid();
-    on.publish();
-    pause_for(1s);
     rounds turn(how, 2);
-    while (turn.next()) {
-        auto const at = now_us();
+    starve(on, turn, RLIMIT_NOFILE, "no descriptors", [pid] {
         auto const open =
             std::distance(std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd"), {});
-        rlimit before{};
-        rlimit few{};
-        ::prlimit(pid, RLIMIT_NOFILE, nullptr, &before);
-        few = before;
-        few.rlim_cur = static_cast<rlim_t>(std::max<std::ptrdiff_t>(open - 4, 20));
-        ::prlimit(pid, RLIMIT_NOFILE, &few, nullptr);
-        pause_for(2s);
-        ::prlimit(pid, RLIMIT_NOFILE, &before, nullptr);
-        on.disturbed({"no descriptors", "", at, now_us() + 5'000'000});
-        pause_for(2s);
-    }
+        return static_cast<rlim_t>(std::max<std::ptrdiff_t>(open - 4, 20));
+    });
     conclude(on, out, 40s);
     bool const out_of_them = daemon.log().find("requests fail on this machine") != std::string::npos ||
                              daemon.log().find("accepting connections failed") != std::string::npos;
-    out.figure(std::to_string(turn.done()) + " times 2 s without descriptors" +
-               (out_of_them ? "" : " (never noticed)") + ": " + std::to_string(out.found.repeats) + " repeats");
-    if (!daemon.running() || daemon.pid() != pid)
-        out.violation("the daemon died");
+    tell_starved(on, turn, out, pid, "descriptors", out_of_them);
 }
 
 void no_memory(run_options const& how, report& out) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    throw skipped("a sanitizer's own allocator ends the program when it gets no memory");
+#endif
     auto with = stage_of(how);
     with.publish_timeout = 2s;
     // What is freed goes back to the system at once, so that there is something to ask it for again.
     with.settings["MALLOC_CONF"] = "retain:false,dirty_decay_ms:0,muzzy_decay_ms:0,tcache:false,narenas:1";
     stage on(std::move(with));
-    auto& daemon = *on.daemons.front();
-    auto const pid = daemon.pid();
-    on.publish();
-    pause_for(1s);
+    auto const pid = on.daemons.front()->pid();
     rounds turn(how, 2);
-    while (turn.next()) {
-        auto const at = now_us();
-        rlimit before{};
-        ::prlimit(pid, RLIMIT_AS, nullptr, &before);
-        auto none = before;
-        none.rlim_cur = 1U << 20; // far below what it has: nothing more is given
-        ::prlimit(pid, RLIMIT_AS, &none, nullptr);
-        pause_for(2s);
-        ::prlimit(pid, RLIMIT_AS, &before, nullptr);
-        on.disturbed({"no memory", "", at, now_us() + 5'000'000});
-        pause_for(2s);
-    }
+    // Far below what it has: nothing more is given.
+    starve(on, turn, RLIMIT_AS, "no memory", [] { return rlim_t{1} << 20; });
     auto const before = on.accepted();
     if (!e2e::eventually([&] { return on.accepted() > before; }, 10s))
         out.violation("nothing was accepted 10 s after there was memory again");
     conclude(on, out, 40s);
     bool const noticed = e2e::file_text(how.folder + "/a.err").find("out of memory: waiting") != std::string::npos;
-    out.figure(std::to_string(turn.done()) + " times 2 s without memory" + (noticed ? "" : " (never noticed)") + ": " +
-               std::to_string(out.found.repeats) + " repeats");
-    if (!daemon.running() || daemon.pid() != pid)
-        out.violation("the daemon died");
+    tell_starved(on, turn, out, pid, "memory", noticed);
     if (!noticed)
         out.violation("no allocation has failed: nothing was tried");
 }
