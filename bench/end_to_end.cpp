@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <stdexcept>
 #include <thread>
 
 namespace klen::bench {
@@ -46,7 +47,12 @@ std::vector<traffic> rows_of(end_to_end_options const& how) {
     auto out = how.matrix ? every_row() : usual_rows();
     if (how.quick)
         out.resize(1);
+    std::string names;
+    for (auto const& t : out)
+        names += "\n  " + t.name();
     std::erase_if(out, [&](traffic const& t) { return t.name().find(how.only) == std::string::npos; });
+    if (out.empty())
+        throw std::runtime_error("--only: no row's name holds \"" + how.only + "\"; there are" + names);
     return out;
 }
 

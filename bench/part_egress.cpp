@@ -99,11 +99,11 @@ struct poster {
 
 part_cost measure_egress(egress_part const& what, scratch_dir const& in) {
     auto const dir = in.make("egress");
-    std::optional<certificate> tls;
+    std::optional<certificates> tls;
     if (what.tls)
-        tls = make_certificate(dir, what.hosts);
+        tls = make_certificates(dir, what.hosts);
     nginx_receiver const receiver({.dir = dir, .tls = tls ? &*tls : nullptr});
-    auto const context = make_context(tls ? tls->file : "");
+    auto const context = make_context(tls ? tls->authorities : "");
     auto const targets = targets_of(what, receiver.port(), *context);
 
     kw::app::io_threads threads("io", std::max(1U, std::thread::hardware_concurrency()));

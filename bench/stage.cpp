@@ -37,8 +37,8 @@ stage::stage(std::string const& binary, traffic const& what, scratch_dir const& 
     : what_(what), binary_(binary), dir_(in.make("daemon")) {
     auto const receiver = in.make("nginx");
     if (what.tls) {
-        tls_ = make_certificate(receiver, what.webhooks);
-        settings_["KLEN_WEBHOOKS_EGRESS_CA_FILE"] = tls_->file;
+        tls_ = make_certificates(receiver, what.webhooks);
+        settings_["KLEN_WEBHOOKS_EGRESS_CA_FILE"] = tls_->authorities;
     }
     nginx_ = std::make_unique<nginx_receiver>(nginx_receiver::options{.dir = receiver, .tls = tls_ ? &*tls_ : nullptr});
     start_daemon();

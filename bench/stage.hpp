@@ -87,7 +87,7 @@ class stage {
     std::string binary_;
     std::string dir_;
     std::map<std::string, std::string> settings_;
-    std::optional<certificate> tls_;
+    std::optional<certificates> tls_;
     std::unique_ptr<nginx_receiver> nginx_;
     std::unique_ptr<daemon_under_test> daemon_;
     std::unique_ptr<database_link> database_;

@@ -4,11 +4,15 @@
 #include "kit/files.hpp"
 #include "kit/socket.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace klen::bench {
 
 namespace {
+
+/// Receivers that share a certificate.
+constexpr std::size_t names_each = 25;
 
 std::string configuration(nginx_receiver::options const& how, std::uint16_t port) {
     std::string const at = std::to_string(port);
@@ -18,12 +22,19 @@ std::string configuration(nginx_receiver::options const& how, std::uint16_t port
     for (auto const* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
         out += "  " + std::string(kind) + "_temp_path " + how.dir + "/temp;\n";
     out += "  client_body_buffer_size 64k;\n  keepalive_requests 1000000000;\n  keepalive_timeout 3600s;\n";
-    out += "  server {\n    listen 0.0.0.0:" + at + (how.tls != nullptr ? " ssl" : "") + " backlog=16384;\n";
-    if (how.tls != nullptr)
-        out += "    ssl_certificate " + how.tls->file + ";\n    ssl_certificate_key " + how.tls->key_file +
-               ";\n    ssl_session_cache shared:bench:16m;\n";
-    out += "    return " + std::to_string(how.status) + ";\n  }\n}\n";
-    return out;
+    auto const answer = "    return " + std::to_string(how.status) + ";\n  }\n";
+    if (how.tls == nullptr)
+        return out + "  server {\n    listen 0.0.0.0:" + at + " backlog=16384;\n" + answer + "}\n";
+    // One socket for all of them: the address that a connection came to tells the server.
+    std::string const wildcard = "    listen 0.0.0.0:" + at + " ssl backlog=16384;\n";
+    out += "  ssl_session_cache shared:bench:16m;\n";
+    for (auto const& one : how.tls->each) {
+        out += "  server {\n" + (&one == &how.tls->each.front() ? wildcard : std::string());
+        for (auto const& address : one.addresses)
+            out += "    listen " + address + ":" + at + " ssl;\n";
+        out += "    ssl_certificate " + one.file + ";\n    ssl_certificate_key " + one.key_file + ";\n" + answer;
+    }
+    return out + "}\n";
 }
 
 } // namespace
@@ -33,14 +44,26 @@ std::string receiver_address(std::size_t n) {
            std::to_string(n % 250 + 1);
 }
 
-certificate make_certificate(std::string const& dir, std::size_t hosts) {
-    certificate out{dir + "/receiver.pem", dir + "/receiver.key"};
-    std::string names = "subjectAltName=IP:127.0.0.1";
-    for (std::size_t i = 0; i < hosts; ++i)
-        names += ",IP:" + receiver_address(i);
-    run_command({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                 "2", "-subj", "/CN=bench", "-addext", names, "-keyout", out.key_file, "-out", out.file},
-                dir + "/openssl.out");
+certificates make_certificates(std::string const& dir, std::size_t hosts) {
+    certificates out;
+    out.authorities = dir + "/authorities.pem";
+    std::string all;
+    for (std::size_t first = 0; first < hosts; first += names_each) {
+        auto const base = dir + "/receivers-" + std::to_string(first);
+        certificate one{base + ".pem", base + ".key", {}};
+        std::string names = "subjectAltName=IP:127.0.0.1";
+        for (std::size_t i = first; i < std::min(hosts, first + names_each); ++i) {
+            one.addresses.push_back(receiver_address(i));
+            names += ",IP:" + one.addresses.back();
+        }
+        run_command({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-days", "2", "-subj", "/CN=bench " + std::to_string(first), "-addext", names, "-keyout",
+                     one.key_file, "-out", one.file},
+                    base + ".out");
+        all += read_file(one.file);
+        out.each.push_back(std::move(one));
+    }
+    write_file(out.authorities, all);
     return out;
 }
 

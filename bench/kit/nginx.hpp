@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace klen::bench {
 
@@ -13,9 +14,15 @@ namespace klen::bench {
 struct certificate {
     std::string file;
     std::string key_file;
+    std::vector<std::string> addresses;
+};
+/// Of receivers, few to a certificate: a handshake carries all of its addresses.
+struct certificates {
+    std::vector<certificate> each;
+    std::string authorities; ///< a file with all of them
 };
 /// Made with openssl; for the addresses of the first `hosts` receivers.
-certificate make_certificate(std::string const& dir, std::size_t hosts);
+certificates make_certificates(std::string const& dir, std::size_t hosts);
 
 /// The address of receiver n: each has one of its own, 127.0.1.1, 127.0.1.2, …
 std::string receiver_address(std::size_t n);
@@ -26,7 +33,7 @@ class nginx_receiver {
     struct options {
         std::string dir; ///< for its configuration; an empty folder
         int status = 200;
-        certificate const* tls = nullptr; ///< speaks TLS when set
+        certificates const* tls = nullptr; ///< speaks TLS when set
     };
     explicit nginx_receiver(options const& how);
 

@@ -116,6 +116,14 @@ void raise_file_limit() {
     }
 }
 
+/// Each io thread's part of the connections that are kept unused. Half of the descriptors are for everything else.
+std::uint32_t idle_connections_each(std::uint32_t all, std::size_t io_threads) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        all = static_cast<std::uint32_t>(std::min<rlim_t>(all, limit.rlim_cur / 2));
+    return static_cast<std::uint32_t>((all + io_threads - 1) / io_threads);
+}
+
 /// How long, besides its statement, a row of a key may be under way to the cache.
 constexpr milliseconds key_row_margin = std::chrono::minutes(1);
 
@@ -260,7 +268,9 @@ void daemon::build() {
 
 void daemon::build_egress() {
     auto const own = own_endpoints(settings_.server, where_.options);
-    egress_ = need(egress::make_client_context(settings_.egress, settings_.delivery, own), exit_config);
+    auto each = settings_.egress;
+    each.idle_connections_max = idle_connections_each(each.idle_connections_max, shards_.size());
+    egress_ = need(egress::make_client_context(each, settings_.delivery, own), exit_config);
     for (std::size_t i = 0; i < shards_.size(); ++i)
         clients_.push_back(egress::make_net_client(shards_.at(i), egress_));
     errand_parts with;

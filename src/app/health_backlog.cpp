@@ -13,8 +13,7 @@ store::health_record joined(store::health_record out, store::health_record const
         out.last_failure_at = later.last_failure_at;
         out.last_failure = later.last_failure;
     }
-    out.failures_since_success = later.failures_since_success + (later.any_success ? 0 : out.failures_since_success);
-    out.any_success = out.any_success || later.any_success;
+    out.failures_since_success = later.failures_since_success + (later.any_success() ? 0 : out.failures_since_success);
     return out;
 }
 

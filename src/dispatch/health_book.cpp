@@ -20,7 +20,6 @@ bool advance(std::optional<wall_time>& last, wall_time at) {
 void add_success(store::health_record& to, wall_time ended) {
     ++to.delivered;
     advance(to.last_success_at, ended);
-    to.any_success = true;
     to.failures_since_success = 0;
 }
 

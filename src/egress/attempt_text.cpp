@@ -27,9 +27,13 @@ attempt_result make(error_class what, std::string message) {
 
 } // namespace
 
+bool no_descriptor(error_code const& ec) {
+    return ec == errc::too_many_files_open || ec == errc::too_many_files_open_in_system;
+}
+
 bool is_local_failure(error_code const& ec) {
-    return ec == errc::too_many_files_open || ec == errc::too_many_files_open_in_system ||
-           ec == errc::not_enough_memory || ec == errc::no_buffer_space || ec == errc::address_not_available;
+    return no_descriptor(ec) || ec == errc::not_enough_memory || ec == errc::no_buffer_space ||
+           ec == errc::address_not_available;
 }
 
 std::string text_of(boost::asio::ip::tcp::endpoint const& endpoint) {

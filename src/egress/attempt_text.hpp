@@ -16,6 +16,8 @@ namespace klen::webhooks::egress {
 
 /// A failure of this machine, not of the receiver.
 bool is_local_failure(boost::system::error_code const& ec);
+/// One of those that a connection less would have prevented.
+bool no_descriptor(boost::system::error_code const& ec);
 
 /// "192.0.2.1:443", "[2001:db8::1]:443"
 std::string text_of(boost::asio::ip::tcp::endpoint const& endpoint);

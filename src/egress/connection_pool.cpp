@@ -28,18 +28,21 @@ void connection_pool::put(std::string const& key, connection_ptr which, std::chr
         which->close();
         return;
     }
-    auto const close_and_drop = [this](entries::iterator oldest) {
-        oldest->which->close();
-        drop(oldest);
-    };
     if (auto const at = by_key_.find(key); at != by_key_.end() && at->second.size() >= limits_.per_key_max)
         close_and_drop(at->second.front());
     if (idle_.size() >= limits_.all_max)
-        close_and_drop(idle_.begin());
+        close_oldest();
     idle_.push_back({key, std::move(which), std::chrono::steady_clock::now() + idle_max});
     by_key_[key].push_back(std::prev(idle_.end()));
     publish_size();
     sweep();
+}
+
+bool connection_pool::close_oldest() {
+    if (idle_.empty())
+        return false;
+    close_and_drop(idle_.begin());
+    return true;
 }
 
 void connection_pool::stop() {
@@ -50,6 +53,11 @@ void connection_pool::stop() {
     by_key_.clear();
     idle_.clear();
     publish_size();
+}
+
+void connection_pool::close_and_drop(entries::iterator which) {
+    which->which->close();
+    drop(which);
 }
 
 void connection_pool::drop(entries::iterator which) {
@@ -77,8 +85,7 @@ void connection_pool::sweep() {
             auto const here = at++;
             if (here->until > now)
                 continue;
-            here->which->close();
-            self->drop(here);
+            self->close_and_drop(here);
         }
         self->sweep();
     });

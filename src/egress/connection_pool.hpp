@@ -26,6 +26,8 @@ class connection_pool : public std::enable_shared_from_this<connection_pool> {
     /// One that is still quiet; null when there is none. Those found dead are closed.
     connection_ptr take(std::string const& key);
     void put(std::string const& key, connection_ptr which, std::chrono::milliseconds idle_max);
+    /// Closes the one that has been idle for longest; false when there is none.
+    bool close_oldest();
     /// Closes all and keeps none from now on.
     void stop();
     /// From any thread.
@@ -39,6 +41,7 @@ class connection_pool : public std::enable_shared_from_this<connection_pool> {
     };
     using entries = std::list<entry>;
 
+    void close_and_drop(entries::iterator which);
     void drop(entries::iterator which);
     void publish_size() { size_.store(idle_.size(), std::memory_order_relaxed); }
     void sweep();

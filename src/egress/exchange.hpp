@@ -3,13 +3,12 @@
 #include "egress/connection.hpp"
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
 
 namespace klen::webhooks::egress {
 
-/// Included by the sources of the two kinds of connection only: what it instantiates takes long to compile.
+/// Included by the sources of the two kinds of connection only: what it instantiates takes long to compile. A `Stream`
+/// reads and writes as `tls_stream` does.
 template <class Stream>
 task<connection::error_code> connection::exchange_over(Stream* stream, std::string_view body, response_reader* reader,
                                                        steady_time deadline) {
@@ -21,15 +20,13 @@ task<connection::error_code> connection::exchange_over(Stream* stream, std::stri
     }
     arm(deadline);
     writing_ = true;
-    std::array<asio::const_buffer, 2> const out{asio::buffer(head_), asio::buffer(body.data(), body.size())};
     // An error while writing is not acted upon: reading gives what has arrived, and then the same error.
-    auto on_written = [self](error_code const&, std::size_t) { self->write_ended(); };
-    asio::async_write(*stream, out, std::move(on_written));
+    stream->start_write(head_, body, [self] { self->write_ended(); });
 
     error_code ec;
     bool cancelled = false;
     while (reader->wants_more()) {
-        std::size_t const n = co_await stream->async_read_some(asio::buffer(in_), asio::redirect_error(use_task, ec));
+        std::size_t const n = co_await stream->read_some(asio::buffer(in_), ec);
         reader->feed({in_.data(), n});
         asio::cancellation_state const asked = co_await asio::this_coro::cancellation_state;
         cancelled = asked.cancelled() != asio::cancellation_type::none;

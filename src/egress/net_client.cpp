@@ -299,7 +299,11 @@ task<opened> net_client_impl::dial_one(post_request r, std::string key, ip::tcp:
         co_return out;
     }
     auto fresh = make_connection(*r.to, key);
-    auto const refused = co_await fresh->connect(to, connect_until);
+    auto refused = co_await fresh->connect(to, connect_until);
+    if (no_descriptor(refused) && pool_->close_oldest()) {
+        fresh = make_connection(*r.to, key);
+        refused = co_await fresh->connect(to, connect_until);
+    }
     if (refused || fresh->timed_out()) {
         out.refusal = not_connected(refused, fresh->timed_out(), to);
         co_return out;

@@ -1,8 +1,6 @@
 #include "egress/exchange.hpp"
+#include "egress/tls_stream.hpp"
 #include "egress/tls_support.hpp"
-
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/stream.hpp>
 
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -16,7 +14,7 @@ class tls_connection final : public connection {
     tls_connection(executor const& ex, std::shared_ptr<asio::ssl::context> context,
                    std::shared_ptr<tls_session_cache> sessions, tls_peer to)
         : connection(ex), context_(std::move(context)), sessions_(std::move(sessions)), to_(std::move(to)),
-          stream_(socket_, *context_) {}
+          stream_(socket_, context_->native_handle()) {}
 
     ~tls_connection() override { mark_shut_down(); }
 
@@ -36,17 +34,22 @@ class tls_connection final : public connection {
     bool prepare();
     /// OpenSSL takes a session whose connection was freed without a shutdown for broken, and resumes it no more.
     /// A real shutdown waits for the peer, which may let us wait.
-    void mark_shut_down() { SSL_set_shutdown(stream_.native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); }
+    void mark_shut_down() {
+        if (auto* const ssl = stream_.native_handle())
+            SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
 
     std::shared_ptr<asio::ssl::context> context_;
     std::shared_ptr<tls_session_cache> sessions_;
     tls_peer to_;
-    asio::ssl::stream<asio::ip::tcp::socket&> stream_;
+    tls_stream stream_;
 };
 
 /// Whom the handshake is with. False: OpenSSL has no memory, or the host is not usable as a name.
 bool tls_connection::prepare() {
     auto* const ssl = stream_.native_handle();
+    if (ssl == nullptr)
+        return false;
     auto* const verification = SSL_get0_param(ssl);
     if (to_.host_is_address) {
         if (X509_VERIFY_PARAM_set1_ip_asc(verification, to_.host.c_str()) != 1)
@@ -71,7 +74,7 @@ task<connection::handshake_outcome> tls_connection::handshake(steady_time until)
         co_return out;
     }
     arm(until);
-    co_await stream_.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(use_task, out.error));
+    out.error = co_await stream_.handshake();
     disarm();
     if (out.error) {
         if (is_tls_error(out.error))
@@ -84,9 +87,8 @@ task<connection::handshake_outcome> tls_connection::handshake(steady_time until)
 }
 
 bool tls_connection::is_quiet() {
-    auto* const ssl = stream_.native_handle();
     // A close_notify may have come with the last response's bytes and wait, unread, inside of OpenSSL.
-    return SSL_has_pending(ssl) == 0 && BIO_ctrl_pending(SSL_get_rbio(ssl)) == 0 && connection::is_quiet();
+    return stream_.is_quiet() && connection::is_quiet();
 }
 
 } // namespace

@@ -115,6 +115,7 @@ result<std::shared_ptr<asio::ssl::context>> make_tls_context(std::string const& 
     auto* const native = context->native_handle();
     SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
     SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS); // an idle connection needs no 32 KiB of buffers
+    SSL_CTX_set_read_ahead(native, 1);                  // one read a record, not one for its length and one for it
     // HTTP/1.1 and nothing else, for servers that would rather speak HTTP/2.
     static constexpr std::array<unsigned char, 9> http11{8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
     SSL_CTX_set_alpn_protos(native, http11.data(), static_cast<unsigned>(http11.size()));

@@ -25,19 +25,19 @@ constexpr statement find_statistics{"find_statistics",
                                     " CROSS JOIN LATERAL (SELECT * FROM webhook_statistics WHERE webhook_id = $1::uuid"
                                     "  AND bucket_at > l.last - interval '1 day') s"};
 
-// $1 webhooks, in order: everybody locks them in the same one. $7: the durations of all, `buckets` ($8) each. $11, $12:
+// $1 webhooks, in order: everybody locks them in the same one. $7: the durations of all, `buckets` ($8) each. $10, $11:
 // who tells, and the number of its batch. One that was written before (its answer was lost) is not fresh; one that is
 // being written still is waited for.
 constexpr statement add_health{
     "add_health",
     "WITH fresh AS ("
-    " INSERT INTO health_tellers AS h (told_by, number) VALUES ($11::uuid, $12::bigint)"
+    " INSERT INTO health_tellers AS h (told_by, number) VALUES ($10::uuid, $11::bigint)"
     " ON CONFLICT (told_by) DO UPDATE SET number = excluded.number, told_at = clock_timestamp()"
     "  WHERE h.number < excluded.number RETURNING told_by),"
     "told AS MATERIALIZED ("
     " SELECT t.* FROM fresh CROSS JOIN unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
-    "  $6::text[], $9::bigint[], $10::boolean[]) WITH ORDINALITY AS t (webhook_id, delivered, failed, success_us,"
-    "  failure_us, failure_class, failures, any_success, n)),"
+    "  $6::text[], $9::bigint[]) WITH ORDINALITY AS t (webhook_id, delivered, failed, success_us, failure_us,"
+    "  failure_class, failures, n)),"
     "states AS ("
     " INSERT INTO webhook_health AS h (webhook_id, last_success_at, last_failure_at, last_failure_class,"
     "  consecutive_failures)"
@@ -48,8 +48,8 @@ constexpr statement add_health{
     "  last_failure_at = greatest(h.last_failure_at, excluded.last_failure_at),"
     "  last_failure_class = CASE WHEN excluded.last_failure_at >= coalesce(h.last_failure_at, '-infinity')"
     "   THEN excluded.last_failure_class ELSE h.last_failure_class END,"
-    "  consecutive_failures = excluded.consecutive_failures + CASE WHEN (SELECT any_success FROM told"
-    "   WHERE told.webhook_id = excluded.webhook_id) THEN 0 ELSE h.consecutive_failures END) "
+    "  consecutive_failures = excluded.consecutive_failures + CASE WHEN excluded.last_success_at IS NOT NULL"
+    "   THEN 0 ELSE h.consecutive_failures END) "
     "INSERT INTO webhook_statistics AS s (bucket_at, webhook_id, delivered, failed, durations)"
     " SELECT date_bin('5 minutes', statement_timestamp(), 'epoch'), webhook_id, delivered, failed,"
     "  ($7::bigint[])[(n - 1) * $8::bigint + 1 : n * $8::bigint] FROM told ORDER BY webhook_id"
@@ -89,8 +89,7 @@ void merge(health_record& into, health_record const& later) {
         into.last_failure_at = later.last_failure_at;
         into.last_failure = later.last_failure;
     }
-    into.failures_since_success = later.failures_since_success + (later.any_success ? 0 : into.failures_since_success);
-    into.any_success = into.any_success || later.any_success;
+    into.failures_since_success = later.failures_since_success + (later.any_success() ? 0 : into.failures_since_success);
 }
 
 void add_time(binary_array& to, std::optional<wall_time> at) {
@@ -136,8 +135,7 @@ result<void> write_health(session& on, health_batch const& batch) {
     if (merged.empty())
         return {};
     binary_array webhooks(pg_type::uuid), delivered(pg_type::int8), failed(pg_type::int8), success(pg_type::int8),
-        failure_at(pg_type::int8), failure_class(pg_type::text), durations(pg_type::int8), failures(pg_type::int8),
-        any_success(pg_type::boolean);
+        failure_at(pg_type::int8), failure_class(pg_type::text), durations(pg_type::int8), failures(pg_type::int8);
     for (auto const& [id, one] : merged) {
         webhooks.add(id);
         delivered.add_int8(one.delivered);
@@ -151,11 +149,10 @@ result<void> write_health(session& on, health_batch const& batch) {
         for (auto const count : one.durations)
             durations.add_int8(count);
         failures.add_int8(one.failures_since_success);
-        any_success.add(one.any_success);
     }
     parameters with;
     with.array(webhooks).array(delivered).array(failed).array(success).array(failure_at).array(failure_class);
-    with.array(durations).int8(duration_buckets).array(failures).array(any_success);
+    with.array(durations).int8(duration_buckets).array(failures);
     with.uuid_value(batch.told_by).int8(batch.number);
     auto const done = on.run(add_health, with);
     if (!done)

@@ -400,7 +400,6 @@ TEST_F(webhooks_handlers, health_is_shown_with_the_webhook_alone) {
     record.last_success_at = record.last_failure_at = std::chrono::system_clock::now();
     record.last_failure = policy::error_class::timeout;
     record.failures_since_success = 1;
-    record.any_success = true;
     ASSERT_TRUE(run_task(recorded->add_health({make_uuid_v7(), 1, {record}})));
     auto const busy = json(call("GET", path_of(id))).at("health").as_object();
     EXPECT_EQ(busy.at("consecutive_failures"), 1);

@@ -93,7 +93,6 @@ class background_test : public testing::Test {
         out.delivered = 1;
         out.durations[4] = 1;
         out.last_success_at = std::chrono::system_clock::now();
-        out.any_success = true;
         return out;
     }
     std::int64_t delivered(webhook_id hook) {

@@ -39,7 +39,7 @@ TEST(health_book, sums_up_each_webhook_and_forgets_what_was_taken) {
         bool const is_good = r.webhook == good;
         EXPECT_EQ(r.delivered, is_good ? 2 : 0);
         EXPECT_EQ(r.failed, is_good ? 0 : 2);
-        EXPECT_EQ(r.any_success, is_good);
+        EXPECT_EQ(r.any_success(), is_good);
         EXPECT_EQ(r.failures_since_success, is_good ? 0 : 2);
         EXPECT_EQ(r.last_success_at, is_good ? std::optional(at(3)) : std::nullopt);
         EXPECT_EQ(r.last_failure_at, is_good ? std::nullopt : std::optional(at(4)));
@@ -60,7 +60,7 @@ TEST(health_book, failures_are_counted_from_the_last_success) {
     book.add(attempt(hook, decision::retry, error_class::dns_failure), at(4));
     book.add(attempt(hook, decision::retry, error_class::timeout), at(3)); // written later than it ended
     auto const r = book.take().at(0);
-    EXPECT_TRUE(r.any_success);
+    EXPECT_TRUE(r.any_success());
     EXPECT_EQ(r.failures_since_success, 2);
     EXPECT_EQ(r.last_failure_at, at(4));
     EXPECT_EQ(r.last_failure, error_class::dns_failure);

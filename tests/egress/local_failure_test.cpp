@@ -19,6 +19,19 @@ TEST_F(local_failures, no_descriptor_for_a_connection) {
     EXPECT_TRUE(post(receiver.url()).succeeded());
 }
 
+TEST_F(local_failures, an_unused_connection_makes_room_for_one_that_is_needed) {
+    scripted_receiver one(script().answer(200).again());
+    scripted_receiver other(script().answer(200));
+    ASSERT_TRUE(post(one.url()).succeeded());
+    {
+        no_descriptors const none;
+        auto const r = post(other.url());
+        EXPECT_TRUE(r.succeeded()) << r.message;
+        EXPECT_EQ(client().stats().idle_connections, 1U);
+    }
+    EXPECT_TRUE(one.wait_until_closed());
+}
+
 TEST_F(local_failures, no_descriptor_for_a_question) {
     fake_dns server;
     server.tell("name.test", {{dns_answer::kind::addresses, {"127.0.0.1"}, 0, false}});

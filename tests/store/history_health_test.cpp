@@ -19,7 +19,6 @@ class history_health_test : public history_fixture {
             out.last_failure_at = now;
             out.last_failure = error_class::timeout;
         }
-        out.any_success = delivered > 0;
         out.failures_since_success = delivered > 0 ? 0 : failed;
         return out;
     }

@@ -185,7 +185,8 @@ struct health_record {
     std::optional<wall_time> last_failure_at;
     policy::error_class last_failure{};
     std::int64_t failures_since_success = 0; ///< at the end of what is told here
-    bool any_success = false;
+
+    bool any_success() const { return last_success_at.has_value(); }
 };
 
 /// Records that count once, however often they are told: whoever tells numbers its batches upwards and goes on to the

@@ -1,0 +1,165 @@
+#include "egress/tls_stream.hpp"
+
+#include <boost/asio/ssl/error.hpp>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <new>
+
+namespace klen::webhooks::egress {
+
+/// How OpenSSL reaches the socket. To it the socket never fails, it only has nothing yet: after a failure it would
+/// refuse to go on, and what came in before it would be lost. A failure to send is nobody's; one to receive is kept,
+/// and told when everything before it was read.
+struct tls_stream::socket_bio {
+    static BIO* make(tls_stream& of) {
+        static BIO_METHOD const* const how = method();
+        BIO* const out = how != nullptr ? BIO_new(how) : nullptr;
+        if (out != nullptr) {
+            BIO_set_data(out, &of);
+            BIO_set_init(out, 1);
+        }
+        return out;
+    }
+
+  private:
+    static BIO_METHOD* method() {
+        BIO_METHOD* const out = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "klen-webhooks socket");
+        if (out == nullptr || BIO_meth_set_write(out, send) != 1 || BIO_meth_set_read(out, receive) != 1 ||
+            BIO_meth_set_ctrl(out, control) != 1)
+            return nullptr;
+        return out;
+    }
+    static tls_stream& owner(BIO* bio) { return *static_cast<tls_stream*>(BIO_get_data(bio)); }
+
+    static int send(BIO* bio, char const* data, int size) {
+        BIO_clear_retry_flags(bio);
+        auto& socket = owner(bio).socket_;
+        if (!socket.is_open())
+            return size;
+        for (;;) {
+            auto const n = ::send(socket.native_handle(), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+            if (n >= 0)
+                return static_cast<int>(n);
+            if (errno == EINTR)
+                continue;
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                return size;
+            BIO_set_retry_write(bio);
+            return -1;
+        }
+    }
+
+    static int receive(BIO* bio, char* data, int size) {
+        BIO_clear_retry_flags(bio);
+        auto& to = owner(bio);
+        while (!to.ended_) {
+            if (!to.socket_.is_open()) {
+                to.ended_ = asio::error::operation_aborted;
+                break;
+            }
+            auto const n = ::recv(to.socket_.native_handle(), data, static_cast<std::size_t>(size), 0);
+            if (n > 0)
+                return static_cast<int>(n);
+            if (n == 0)
+                to.ended_ = asio::ssl::error::stream_truncated;
+            else if (errno == EAGAIN || errno == EWOULDBLOCK)
+                break;
+            else if (errno != EINTR)
+                to.ended_ = error_code(errno, asio::error::get_system_category());
+        }
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+
+    static long control(BIO*, int what, long, void*) { return what == BIO_CTRL_FLUSH ? 1 : 0; }
+};
+
+tls_stream::tls_stream(asio::ip::tcp::socket& socket, SSL_CTX* context)
+    : socket_(socket), ssl_(SSL_new(context), SSL_free) {
+    auto* const bio = ssl_ ? socket_bio::make(*this) : nullptr;
+    if (bio == nullptr) {
+        ssl_.reset();
+        return;
+    }
+    SSL_set_bio(ssl_.get(), bio, bio);
+    SSL_set_connect_state(ssl_.get());
+    SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // What is no answer (tickets, new keys) would keep OpenSSL reading, and this thread from everything else, for as
+    // long as the peer sends it.
+    SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
+}
+
+asio::socket_base::wait_type tls_stream::wanted() const {
+    return SSL_want_write(ssl_.get()) ? asio::socket_base::wait_write : asio::socket_base::wait_read;
+}
+
+tls_stream::error_code tls_stream::reason(int returned) {
+    switch (SSL_get_error(ssl_.get(), returned)) {
+    case SSL_ERROR_WANT_READ:
+        return ended_ ? ended_ : error_code(asio::error::would_block);
+    case SSL_ERROR_WANT_WRITE:
+        return asio::error::would_block;
+    case SSL_ERROR_ZERO_RETURN:
+        return asio::error::eof;
+    default:
+        if (auto const code = ERR_get_error(); code != 0)
+            return {static_cast<int>(code), asio::error::get_ssl_category()};
+        return asio::error::no_memory;
+    }
+}
+
+task<tls_stream::error_code> tls_stream::handshake() {
+    error_code ec = asio::error::no_memory;
+    while (ssl_) {
+        ERR_clear_error();
+        int const done = SSL_do_handshake(ssl_.get());
+        ec = done == 1 ? error_code() : reason(done);
+        if (ec != asio::error::would_block)
+            break;
+        error_code failed;
+        co_await socket_.async_wait(wanted(), asio::redirect_error(use_task, failed));
+        if (failed) {
+            ec = failed;
+            break;
+        }
+    }
+    co_return ec;
+}
+
+task<std::size_t> tls_stream::read_some(asio::mutable_buffer into, error_code& ec) {
+    ec = asio::error::no_memory;
+    while (ssl_) {
+        ERR_clear_error();
+        std::size_t n = 0;
+        int const done = SSL_read_ex(ssl_.get(), into.data(), into.size(), &n);
+        ec = done == 1 ? error_code() : reason(done);
+        if (ec != asio::error::would_block)
+            co_return n;
+        error_code failed;
+        co_await socket_.async_wait(wanted(), asio::redirect_error(use_task, failed));
+        if (failed) {
+            ec = failed;
+            break;
+        }
+    }
+    co_return std::size_t{0};
+}
+
+std::size_t tls_stream::write_some(std::string_view what, error_code& ec) {
+    if (!ssl_) {
+        ec = asio::error::no_memory;
+        return 0;
+    }
+    ERR_clear_error();
+    std::size_t n = 0;
+    int const done = SSL_write_ex(ssl_.get(), what.data(), what.size(), &n);
+    ec = done == 1 ? error_code() : reason(done);
+    return n;
+}
+
+} // namespace klen::webhooks::egress
