@@ -1,7 +1,11 @@
 // TLS: who is trusted, what is said when not, and sessions that are resumed.
 #include "egress/client_fixture.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <openssl/ssl.h>
+
+#include <thread>
 
 namespace klen::webhooks::egress {
 namespace {
@@ -174,6 +178,46 @@ TEST_F(tls, a_server_that_resumes_nothing_is_served_all_the_same) {
     for (int i = 0; i < 3; ++i)
         EXPECT_TRUE(post(receiver.url()).succeeded());
     EXPECT_EQ(client().stats().tls_sessions_resumed, 0U);
+}
+
+/// Answers no request, but changes its keys as fast as it can, for as long as somebody reads that.
+class key_changer {
+  public:
+    explicit key_changer(testing::tls_identity const& identity)
+        : context_(testing::make_tls_server_context(identity, 0, false)) {
+        thread_ = std::thread([this] { serve(); });
+    }
+    ~key_changer() { thread_.join(); }
+    key_changer(key_changer const&) = delete;
+    key_changer& operator=(key_changer const&) = delete;
+
+    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+
+  private:
+    void serve() {
+        auto socket = acceptor_.accept();
+        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(context_.get()), SSL_free);
+        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
+        if (SSL_accept(ssl.get()) != 1)
+            return;
+        while (SSL_key_update(ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl.get()) == 1)
+            ;
+    }
+
+    testing::tls_server_context_ptr context_;
+    asio::io_context io_;
+    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
+    std::thread thread_;
+};
+
+TEST_F(tls, a_flood_of_what_is_no_answer_holds_up_nobody) {
+    key_changer const flood(ca.issue());
+    scripted_receiver healthy(script().answer(200).again(), with(ca.issue()));
+    auto const both = post_all({flood.url(), healthy.url()}, {.within = 1s});
+    EXPECT_FALSE(both[0].succeeded());
+    EXPECT_LT(both[0].duration, 3s);
+    EXPECT_TRUE(both[1].succeeded()) << both[1].message;
+    EXPECT_LT(both[1].duration, 800ms);
 }
 
 TEST_F(tls, twenty_at_once) {
