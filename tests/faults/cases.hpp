@@ -19,10 +19,11 @@ struct skipped : std::runtime_error {
 /// What the command line says of a run.
 struct run_options {
     std::uint64_t seed = 1;
-    std::string folder;            ///< evidence
-    std::optional<int> rounds;     ///< how often the fault happens; else the case's own number
-    std::optional<double> minutes; ///< or for how long
-    std::optional<int> rate;       ///< events a second
+    std::string folder;                ///< evidence
+    std::optional<int> rounds;         ///< how often the fault happens; else the case's own number
+    std::optional<double> minutes;     ///< or for how long
+    std::optional<int> rate;           ///< events a second
+    std::chrono::milliseconds hold{0}; ///< a freeze lasts so long at least
     bool fsync = true;
 };
 

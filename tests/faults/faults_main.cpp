@@ -77,7 +77,7 @@ int run(fault_case const& which, run_options how, bool keep) {
 
 int usage() {
     std::cerr << "klen_faults --list | --case NAME [--seed N] [--rounds N | --minutes N] [--rate EVENTS_PER_SECOND]"
-                 " [--folder PATH] [--keep] [--no-fsync]\n";
+                 " [--hold SECONDS] [--folder PATH] [--keep] [--no-fsync]\n";
     return 2;
 }
 
@@ -112,6 +112,8 @@ int start(std::vector<std::string> const& words) {
             how.minutes = std::stod(words[++i]);
         else if (word == "--rate")
             how.rate = std::stoi(words[++i]);
+        else if (word == "--hold")
+            how.hold = std::chrono::milliseconds(static_cast<std::int64_t>(std::stod(words[++i]) * 1000));
         else if (word == "--folder")
             how.folder = words[++i];
         else

@@ -141,7 +141,7 @@ void freeze(run_options const& how, report& out) {
         bool const reaped =
             e2e::eventually([&] { return on.database->number("SELECT count(*) FROM instances") == 1; }, 30s);
         // The other one has taken over, and is at work on what it took over.
-        pause_for(on.between(0ms, 1200ms));
+        pause_for(std::max(on.between(0ms, 1200ms), how.hold - std::chrono::milliseconds((now_us() - at) / 1000)));
         frozen.thaw();
         frozen.open = true;
         on.disturbed({"SIGSTOP", frozen.sender(), at, now_us() + 2'000'000, true});
