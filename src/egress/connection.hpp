@@ -46,6 +46,9 @@ class connection : public std::enable_shared_from_this<connection> {
     /// No byte and no end of stream has come since the last response: worth another request.
     virtual bool is_quiet();
 
+    /// Gives up the memory that only a request needs.
+    virtual void rest() {}
+
     virtual void close();
     bool is_open() const { return socket_.is_open(); }
     bool timed_out() const { return timed_out_; }

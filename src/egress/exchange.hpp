@@ -5,6 +5,8 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <exception>
+
 namespace klen::webhooks::egress {
 
 /// Included by the sources of the two kinds of connection only: what it instantiates takes long to compile. A `Stream`
@@ -25,9 +27,15 @@ task<connection::error_code> connection::exchange_over(Stream* stream, std::stri
 
     error_code ec;
     bool cancelled = false;
+    std::exception_ptr thrown;
     while (reader->wants_more()) {
-        std::size_t const n = co_await stream->read_some(asio::buffer(in_), ec);
-        reader->feed({in_.data(), n});
+        try {
+            std::size_t const n = co_await stream->read_some(asio::buffer(in_), ec);
+            reader->feed({in_.data(), n});
+        } catch (...) {
+            thrown = std::current_exception();
+            break;
+        }
         asio::cancellation_state const asked = co_await asio::this_coro::cancellation_state;
         cancelled = asked.cancelled() != asio::cancellation_type::none;
         if (ec || cancelled)
@@ -41,14 +49,16 @@ task<connection::error_code> connection::exchange_over(Stream* stream, std::stri
     disarm();
     if (reader->wants_more())
         reader->end_of_stream();
-    if (writing_ || cancelled || !reader->reusable())
+    if (writing_ || cancelled || thrown || !reader->reusable())
         close();
     if (writing_) {
         // The write refers to the caller's body. Closed, it ends within one turn of the loop.
-        if (cancelled)
+        if (cancelled || thrown)
             co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         co_await wait_for_write_end();
     }
+    if (thrown)
+        std::rethrow_exception(thrown);
     if (cancelled)
         throw boost::system::system_error(asio::error::operation_aborted);
     co_return ec;

@@ -230,6 +230,7 @@ void net_client_impl::park(std::string const& key, connection_ptr which, respons
     auto idle_max = context_->config.idle_timeout;
     if (auto const announced = reader.keep_alive_timeout())
         idle_max = std::clamp<milliseconds>(*announced - std::chrono::seconds(1), milliseconds::zero(), keep_alive_max);
+    which->rest();
     pool_->put(key, std::move(which), idle_max);
 }
 

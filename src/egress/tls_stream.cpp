@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -38,33 +39,36 @@ struct tls_stream::socket_bio {
 
     static int send(BIO* bio, char const* data, int size) {
         BIO_clear_retry_flags(bio);
-        auto& socket = owner(bio).socket_;
-        if (!socket.is_open())
-            return size;
-        for (;;) {
-            auto const n = ::send(socket.native_handle(), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+        auto& by = owner(bio);
+        while (!by.send_failed_ && by.socket_.is_open()) {
+            auto const n = ::send(by.socket_.native_handle(), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
             if (n >= 0)
                 return static_cast<int>(n);
             if (errno == EINTR)
                 continue;
-            if (errno != EAGAIN && errno != EWOULDBLOCK)
-                return size;
-            BIO_set_retry_write(bio);
-            return -1;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                BIO_set_retry_write(bio);
+                return -1;
+            }
+            by.send_failed_ = true;
         }
+        return size;
     }
 
     static int receive(BIO* bio, char* data, int size) {
         BIO_clear_retry_flags(bio);
         auto& to = owner(bio);
-        while (!to.ended_) {
+        while (!to.ended_ && to.allowance_ > 0) {
             if (!to.socket_.is_open()) {
                 to.ended_ = asio::error::operation_aborted;
                 break;
             }
-            auto const n = ::recv(to.socket_.native_handle(), data, static_cast<std::size_t>(size), 0);
-            if (n > 0)
+            auto const most = std::min(static_cast<std::size_t>(size), to.allowance_);
+            auto const n = ::recv(to.socket_.native_handle(), data, most, 0);
+            if (n > 0) {
+                to.allowance_ -= static_cast<std::size_t>(n);
                 return static_cast<int>(n);
+            }
             if (n == 0)
                 to.ended_ = asio::ssl::error::stream_truncated;
             else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -89,9 +93,11 @@ tls_stream::tls_stream(asio::ip::tcp::socket& socket, SSL_CTX* context)
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_connect_state(ssl_.get());
     SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    // What is no answer (tickets, new keys) would keep OpenSSL reading, and this thread from everything else, for as
-    // long as the peer sends it.
-    SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
+}
+
+void tls_stream::begin_call() {
+    ERR_clear_error(); // the queue is one for all connections of the thread
+    allowance_ = received_at_once;
 }
 
 asio::socket_base::wait_type tls_stream::wanted() const {
@@ -107,20 +113,33 @@ tls_stream::error_code tls_stream::reason(int returned) {
     case SSL_ERROR_ZERO_RETURN:
         return asio::error::eof;
     default:
-        if (auto const code = ERR_get_error(); code != 0)
-            return {static_cast<int>(code), asio::error::get_ssl_category()};
-        return asio::error::no_memory;
+        break;
     }
+    // OpenSSL says it once, and perhaps to the write, which nobody asks.
+    if (auto const code = ERR_get_error(); code != 0 && !failed_) {
+        if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+            failed_ = asio::error::no_memory;
+        else
+            failed_.assign(static_cast<int>(code), asio::error::get_ssl_category());
+    }
+    return failed_ ? failed_ : error_code(asio::ssl::error::unspecified_system_error);
 }
 
-task<tls_stream::error_code> tls_stream::handshake() {
+template <class Call>
+task<tls_stream::error_code> tls_stream::drive(Call call) {
     error_code ec = asio::error::no_memory;
     while (ssl_) {
-        ERR_clear_error();
-        int const done = SSL_do_handshake(ssl_.get());
+        begin_call();
+        int const done = call();
         ec = done == 1 ? error_code() : reason(done);
         if (ec != asio::error::would_block)
             break;
+        // The wait before may have ended well and this been cancelled since: another one would throw.
+        asio::cancellation_state const asked = co_await asio::this_coro::cancellation_state;
+        if (asked.cancelled() != asio::cancellation_type::none) {
+            ec = asio::error::operation_aborted;
+            break;
+        }
         error_code failed;
         co_await socket_.async_wait(wanted(), asio::redirect_error(use_task, failed));
         if (failed) {
@@ -131,23 +150,16 @@ task<tls_stream::error_code> tls_stream::handshake() {
     co_return ec;
 }
 
+task<tls_stream::error_code> tls_stream::handshake() {
+    auto shake_hands = [this] { return SSL_do_handshake(ssl_.get()); };
+    return drive(std::move(shake_hands));
+}
+
 task<std::size_t> tls_stream::read_some(asio::mutable_buffer into, error_code& ec) {
-    ec = asio::error::no_memory;
-    while (ssl_) {
-        ERR_clear_error();
-        std::size_t n = 0;
-        int const done = SSL_read_ex(ssl_.get(), into.data(), into.size(), &n);
-        ec = done == 1 ? error_code() : reason(done);
-        if (ec != asio::error::would_block)
-            co_return n;
-        error_code failed;
-        co_await socket_.async_wait(wanted(), asio::redirect_error(use_task, failed));
-        if (failed) {
-            ec = failed;
-            break;
-        }
-    }
-    co_return std::size_t{0};
+    std::size_t n = 0;
+    auto read = [this, into, &n] { return SSL_read_ex(ssl_.get(), into.data(), into.size(), &n); };
+    ec = co_await drive(std::move(read));
+    co_return n;
 }
 
 std::size_t tls_stream::write_some(std::string_view what, error_code& ec) {
@@ -155,11 +167,18 @@ std::size_t tls_stream::write_some(std::string_view what, error_code& ec) {
         ec = asio::error::no_memory;
         return 0;
     }
-    ERR_clear_error();
+    begin_call();
     std::size_t n = 0;
     int const done = SSL_write_ex(ssl_.get(), what.data(), what.size(), &n);
     ec = done == 1 ? error_code() : reason(done);
+    if (!ec && send_failed_)
+        ec = asio::error::connection_reset;
     return n;
+}
+
+void tls_stream::release_buffers() {
+    if (is_quiet())
+        SSL_free_buffers(ssl_.get());
 }
 
 } // namespace klen::webhooks::egress

@@ -49,16 +49,27 @@ class tls_stream {
     /// Nothing is waiting in here that was received.
     bool is_quiet() const { return ssl_ != nullptr && SSL_has_pending(ssl_.get()) == 0; }
 
+    /// Gives up the records' buffers, 33 KiB, until the next operation. OpenSSL does so by itself, but not with the one
+    /// that it got ready for an answer to a ticket.
+    void release_buffers();
+
   private:
     struct socket_bio;
 
     static constexpr std::size_t record_bytes = 16384;
+    /// What one call of OpenSSL's may take from the socket. It goes on by itself while what comes is no answer (empty
+    /// handshake messages, tickets, new keys), and this thread does nothing else meanwhile.
+    static constexpr std::size_t received_at_once = std::size_t{64} * 1024;
 
     /// How many bytes were taken; none with `would_block` or another error.
     std::size_t write_some(std::string_view what, error_code& ec);
     /// Why OpenSSL did not do what it was asked for.
     error_code reason(int returned);
     asio::socket_base::wait_type wanted() const;
+    void begin_call();
+    /// Calls OpenSSL until it need not wait for the socket. `operation_aborted` when this is cancelled.
+    template <class Call>
+    task<error_code> drive(Call call);
 
     template <class Ended>
     void go_on_writing(std::string_view first, std::string_view rest, Ended ended) {
@@ -85,7 +96,10 @@ class tls_stream {
 
     asio::ip::tcp::socket& socket_;
     std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
-    error_code ended_; ///< why nothing is received any more
+    error_code ended_;          ///< why nothing is received any more
+    error_code failed_;         ///< what OpenSSL called fatal
+    bool send_failed_ = false;  ///< nothing is sent any more
+    std::size_t allowance_ = 0; ///< of the call under way: what it may still receive
 };
 
 } // namespace klen::webhooks::egress

@@ -2,9 +2,11 @@
 #include "egress/client_fixture.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 
 #include <openssl/ssl.h>
 
+#include <array>
 #include <thread>
 
 namespace klen::webhooks::egress {
@@ -218,6 +220,43 @@ TEST_F(tls, a_flood_of_what_is_no_answer_holds_up_nobody) {
     EXPECT_LT(both[0].duration, 3s);
     EXPECT_TRUE(both[1].succeeded()) << both[1].message;
     EXPECT_LT(both[1].duration, 800ms);
+}
+
+/// Reads what the client says first, and then sends it empty handshake messages, in the clear, for as long as somebody
+/// takes them.
+class empty_messages {
+  public:
+    empty_messages() : thread_([this] { serve(); }) {}
+    ~empty_messages() { thread_.join(); }
+    empty_messages(empty_messages const&) = delete;
+    empty_messages& operator=(empty_messages const&) = delete;
+
+    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+
+  private:
+    void serve() {
+        auto socket = acceptor_.accept();
+        std::array<char, 4096> hello;
+        socket.read_some(asio::buffer(hello));
+        std::string record("\x16\x03\x03\x40\x00", 5); // 16,384 bytes of HelloRequest (RFC 5246, section 7.4.1.1)
+        record.append(16384, '\0');
+        boost::system::error_code gone;
+        while (!gone)
+            asio::write(socket, asio::buffer(record), gone);
+    }
+
+    asio::io_context io_;
+    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
+    std::thread thread_;
+};
+
+TEST_F(tls, a_handshake_without_end_holds_up_nobody) {
+    empty_messages const flood;
+    scripted_receiver healthy(script().answer(200).again(), with(ca.issue()));
+    auto const both = post_all({flood.url(), healthy.url()}, {.within = 2s});
+    EXPECT_FALSE(both[0].succeeded());
+    EXPECT_LT(both[0].duration, 4s);
+    EXPECT_TRUE(both[1].succeeded()) << both[1].message;
 }
 
 TEST_F(tls, twenty_at_once) {
