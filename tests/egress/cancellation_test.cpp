@@ -1,6 +1,11 @@
 // A post that is cancelled, wherever it is, closes its connection and lets the exception out.
 #include "egress/client_fixture.hpp"
 
+#include <openssl/ssl.h>
+
+#include <future>
+#include <thread>
+
 namespace klen::webhooks::egress {
 namespace {
 
@@ -54,6 +59,99 @@ TEST_F(cancelling, while_writing) {
     EXPECT_TRUE(cancelled_after(plain.url(), 100ms, std::string(20'000'000, 'x')));
     scripted_receiver secure(script().pause(20s), {.identity = ca.issue()});
     EXPECT_TRUE(cancelled_after(secure.url(), 100ms, std::string(20'000'000, 'x')));
+}
+
+/// Reads nothing of a request until it is told to; then it sends a ticket, which is no answer, and reads a part; and
+/// the rest when it is told again.
+class slow_reader {
+  public:
+    explicit slow_reader(testing::tls_identity const& identity)
+        : context_(testing::make_tls_server_context(identity, 0, false)) {
+        acceptor_.set_option(asio::socket_base::receive_buffer_size(4096));
+        acceptor_.listen();
+        thread_ = std::thread([this] { serve(); });
+    }
+    ~slow_reader() {
+        if (thread_.joinable())
+            thread_.join();
+    }
+    slow_reader(slow_reader const&) = delete;
+    slow_reader& operator=(slow_reader const&) = delete;
+
+    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+    void read_a_part() {
+        begin_.set_value();
+        part_.get_future().wait();
+    }
+    /// What came of a body in all, but for its own letter.
+    std::string read_the_rest(char letter) {
+        go_on_.set_value();
+        thread_.join();
+        std::erase(body_, letter);
+        return body_;
+    }
+
+  private:
+    static constexpr std::size_t part_bytes = 1'500'000;
+
+    void serve() {
+        auto socket = acceptor_.accept();
+        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(context_.get()), SSL_free);
+        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
+        EXPECT_EQ(SSL_accept(ssl.get()), 1);
+        begin_.get_future().wait();
+        SSL_new_session_ticket(ssl.get());
+        SSL_do_handshake(ssl.get());
+        std::string all;
+        read(ssl.get(), all, part_bytes);
+        part_.set_value();
+        go_on_.get_future().wait();
+        read(ssl.get(), all, std::string::npos);
+        if (auto const head = all.find("\r\n\r\n"); head != std::string::npos)
+            body_ = all.substr(head + 4);
+    }
+    static void read(SSL* from, std::string& to, std::size_t up_to) {
+        std::array<char, 16384> some;
+        std::size_t n = 0;
+        while (to.size() < up_to && SSL_read_ex(from, some.data(), some.size(), &n) == 1)
+            to.append(some.data(), n);
+    }
+
+    testing::tls_server_context_ptr context_;
+    asio::io_context io_;
+    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
+    std::promise<void> begin_, part_, go_on_;
+    std::string body_;
+    std::thread thread_;
+};
+
+// The socket is ready for both, the write goes on at once, the read's turn comes after the timer's.
+TEST_F(cancelling, between_two_waits_of_a_read_beside_a_write) {
+    test_ca const ca;
+    config.ca_file = ca.file();
+    slow_reader receiver(ca.issue());
+    auto& which = client();
+    target const to = parse_target(receiver.url(), {true, {}, true}).value();
+    std::string body(std::size_t{8} * 1024 * 1024, 'A');
+    post_request const request{&to, "account", "", body, std::chrono::steady_clock::now() + 30s};
+    bool aborted = false;
+    task_group posts(io.get_executor(), "posts");
+    posts.spawn([&]() -> task<void> {
+        try {
+            co_await which.post(request);
+        } catch (boost::system::system_error const& e) {
+            aborted = e.code() == asio::error::operation_aborted;
+        }
+        body.assign(body.size(), 'Z'); // as good as freed
+    });
+    run_for(500ms); // until nothing more can be written
+    receiver.read_a_part();
+    asio::steady_timer stop(io, std::chrono::steady_clock::now() - 1ms);
+    stop.async_wait([&](boost::system::error_code const&) { posts.cancel(); });
+    run([&posts]() -> task<void> { return posts.wait_empty(); });
+    EXPECT_TRUE(aborted);
+    run_for(100ms);
+    EXPECT_EQ(receiver.read_the_rest('A'), "");
 }
 
 TEST_F(cancelling, while_waiting_for_the_answer) {
