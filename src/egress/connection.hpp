@@ -47,7 +47,7 @@ class connection : public std::enable_shared_from_this<connection> {
     virtual bool is_quiet();
 
     /// Gives up the memory that only a request needs.
-    virtual void rest() {}
+    virtual void rest() { std::string().swap(head_); }
 
     virtual void close();
     bool is_open() const { return socket_.is_open(); }

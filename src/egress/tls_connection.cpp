@@ -25,7 +25,10 @@ class tls_connection final : public connection {
         return exchange_over(&stream_, body, reader, deadline);
     }
     bool is_quiet() override;
-    void rest() override { stream_.release_buffers(); }
+    void rest() override {
+        connection::rest();
+        stream_.release_buffers();
+    }
     void close() override {
         mark_shut_down();
         connection::close();

@@ -14,8 +14,8 @@ namespace klen::webhooks::egress {
 
 namespace {
 
-// A session holds the peer's certificates, as its connection does: 1 KiB beside that, 5 KiB when it is alone.
-constexpr std::size_t session_keys_max = 4'000;
+// A session holds the peer's certificates, as its connection does: 1 KiB beside that, 5 to 15 KiB when it is alone.
+constexpr std::size_t session_keys_max = 1'000;
 constexpr std::size_t sessions_per_key_max = 2;
 constexpr long session_age_max_s = 3'600;
 
