@@ -34,11 +34,10 @@ task<connection::error_code> connection::exchange_over(Stream* stream, std::stri
             reader->feed({in_.data(), n});
         } catch (...) {
             thrown = std::current_exception();
-            break;
         }
         asio::cancellation_state const asked = co_await asio::this_coro::cancellation_state;
         cancelled = asked.cancelled() != asio::cancellation_type::none;
-        if (ec || cancelled)
+        if (ec || cancelled || thrown)
             break;
         // Reads that find data at once may keep the timer waiting.
         if (std::chrono::steady_clock::now() >= deadline) {
@@ -53,14 +52,14 @@ task<connection::error_code> connection::exchange_over(Stream* stream, std::stri
         close();
     if (writing_) {
         // The write refers to the caller's body. Closed, it ends within one turn of the loop.
-        if (cancelled || thrown)
+        if (cancelled)
             co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         co_await wait_for_write_end();
     }
-    if (thrown)
-        std::rethrow_exception(thrown);
     if (cancelled)
         throw boost::system::system_error(asio::error::operation_aborted);
+    if (thrown)
+        std::rethrow_exception(thrown);
     co_return ec;
 }
 

@@ -92,6 +92,8 @@ tls_stream::tls_stream(asio::ip::tcp::socket& socket, SSL_CTX* context)
     }
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_connect_state(ssl_.get());
+    SSL_set_msg_callback(ssl_.get(), on_message);
+    SSL_set_msg_callback_arg(ssl_.get(), this);
     SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
@@ -104,7 +106,28 @@ asio::socket_base::wait_type tls_stream::wanted() const {
     return SSL_want_write(ssl_.get()) ? asio::socket_base::wait_write : asio::socket_base::wait_read;
 }
 
+/// OpenSSL has read a message, and goes on with the next one.
+void tls_stream::on_message(int sent, int, int type, void const* message, std::size_t size, SSL*, void* self) {
+    if (sent != 0 || type != SSL3_RT_HANDSHAKE || size == 0)
+        return;
+    auto& to = *static_cast<tls_stream*>(self);
+    bool const asks_for_another = *static_cast<unsigned char const*>(message) == SSL3_MT_HELLO_REQUEST && to.shaken_;
+    if (++to.messages_ > messages_max || asks_for_another)
+        to.refuse();
+}
+
+/// Nothing is received and nothing is sent any more.
+void tls_stream::refuse() {
+    if (!failed_)
+        failed_.assign(static_cast<int>(ERR_PACK(ERR_LIB_SSL, 0, SSL_R_UNEXPECTED_MESSAGE)),
+                       asio::error::get_ssl_category());
+    send_failed_ = true;
+    allowance_ = 0;
+}
+
 tls_stream::error_code tls_stream::reason(int returned) {
+    if (failed_)
+        return failed_;
     switch (SSL_get_error(ssl_.get(), returned)) {
     case SSL_ERROR_WANT_READ:
         return ended_ ? ended_ : error_code(asio::error::would_block);
@@ -116,7 +139,7 @@ tls_stream::error_code tls_stream::reason(int returned) {
         break;
     }
     // OpenSSL says it once, and perhaps to the write, which nobody asks.
-    if (auto const code = ERR_get_error(); code != 0 && !failed_) {
+    if (auto const code = ERR_get_error(); code != 0) {
         if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
             failed_ = asio::error::no_memory;
         else
@@ -151,13 +174,22 @@ task<tls_stream::error_code> tls_stream::drive(Call call) {
 }
 
 task<tls_stream::error_code> tls_stream::handshake() {
-    auto shake_hands = [this] { return SSL_do_handshake(ssl_.get()); };
+    auto shake_hands = [this] {
+        int const done = SSL_do_handshake(ssl_.get());
+        shaken_ = done == 1;
+        return done;
+    };
     return drive(std::move(shake_hands));
 }
 
 task<std::size_t> tls_stream::read_some(asio::mutable_buffer into, error_code& ec) {
     std::size_t n = 0;
-    auto read = [this, into, &n] { return SSL_read_ex(ssl_.get(), into.data(), into.size(), &n); };
+    auto read = [this, into, &n] {
+        int const done = SSL_read_ex(ssl_.get(), into.data(), into.size(), &n);
+        if (done == 1)
+            messages_ = 0;
+        return done;
+    };
     ec = co_await drive(std::move(read));
     co_return n;
 }

@@ -59,7 +59,10 @@ class tls_stream {
     static constexpr std::size_t record_bytes = 16384;
     /// What one call of OpenSSL's may take from the socket. It goes on by itself while what comes is no answer (empty
     /// handshake messages, tickets, new keys), and this thread does nothing else meanwhile.
-    static constexpr std::size_t received_at_once = std::size_t{64} * 1024;
+    static constexpr std::size_t received_at_once = std::size_t{16} * 1024;
+    /// Handshake messages that may come in between two pieces of an answer, or before the first. A handshake has some
+    /// ten.
+    static constexpr int messages_max = 100;
 
     /// How many bytes were taken; none with `would_block` or another error.
     std::size_t write_some(std::string_view what, error_code& ec);
@@ -67,13 +70,15 @@ class tls_stream {
     error_code reason(int returned);
     asio::socket_base::wait_type wanted() const;
     void begin_call();
+    static void on_message(int sent, int version, int type, void const* message, std::size_t size, SSL*, void* self);
+    void refuse();
     /// Calls OpenSSL until it need not wait for the socket. `operation_aborted` when this is cancelled.
     template <class Call>
     task<error_code> drive(Call call);
 
     template <class Ended>
     void go_on_writing(std::string_view first, std::string_view rest, Ended ended) {
-        error_code ec;
+        error_code ec, ignored;
         while (!first.empty()) {
             first.remove_prefix(write_some(first, ec));
             if (ec == asio::error::would_block) {
@@ -86,6 +91,8 @@ class tls_stream {
                 socket_.async_wait(wanted(), std::move(again));
                 return;
             }
+            if (failed_) // the read would wait for what nobody sends any more
+                socket_.shutdown(asio::socket_base::shutdown_receive, ignored);
             if (ec)
                 break;
             if (first.empty())
@@ -100,6 +107,8 @@ class tls_stream {
     error_code failed_;         ///< what OpenSSL called fatal
     bool send_failed_ = false;  ///< nothing is sent any more
     std::size_t allowance_ = 0; ///< of the call under way: what it may still receive
+    int messages_ = 0;          ///< handshake messages that came since the last piece of an answer
+    bool shaken_ = false;       ///< the handshake is over
 };
 
 } // namespace klen::webhooks::egress

@@ -215,11 +215,10 @@ class key_changer {
 TEST_F(tls, a_flood_of_what_is_no_answer_holds_up_nobody) {
     key_changer const flood(ca.issue());
     scripted_receiver healthy(script().answer(200).again(), with(ca.issue()));
-    auto const both = post_all({flood.url(), healthy.url()}, {.within = 1s});
-    EXPECT_FALSE(both[0].succeeded());
-    EXPECT_LT(both[0].duration, 3s);
+    auto const both = post_all({flood.url(), healthy.url()}, {.within = 20s});
+    EXPECT_EQ(both[0].error, error_class::tls_failure) << both[0].message;
+    EXPECT_LT(both[0].duration, 10s);
     EXPECT_TRUE(both[1].succeeded()) << both[1].message;
-    EXPECT_LT(both[1].duration, 800ms);
 }
 
 /// Reads what the client says first, and then sends it empty handshake messages, in the clear, for as long as somebody
@@ -253,10 +252,37 @@ class empty_messages {
 TEST_F(tls, a_handshake_without_end_holds_up_nobody) {
     empty_messages const flood;
     scripted_receiver healthy(script().answer(200).again(), with(ca.issue()));
-    auto const both = post_all({flood.url(), healthy.url()}, {.within = 2s});
-    EXPECT_FALSE(both[0].succeeded());
-    EXPECT_LT(both[0].duration, 4s);
+    auto const both = post_all({flood.url(), healthy.url()}, {.within = 20s});
+    EXPECT_EQ(both[0].error, error_class::tls_failure) << both[0].message;
+    EXPECT_LT(both[0].duration, 10s);
     EXPECT_TRUE(both[1].succeeded()) << both[1].message;
+}
+
+TEST_F(tls, a_server_that_wants_to_renegotiate_is_refused) {
+    asio::io_context context;
+    asio::ip::tcp::acceptor acceptor(context, {asio::ip::address_v4::loopback(), 0});
+    auto const server = testing::make_tls_server_context(ca.issue(), TLS1_2_VERSION, false);
+    std::thread receiver([&] {
+        auto socket = acceptor.accept();
+        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(server.get()), SSL_free);
+        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
+        EXPECT_EQ(SSL_accept(ssl.get()), 1);
+        EXPECT_EQ(SSL_renegotiate(ssl.get()), 1);
+        SSL_do_handshake(ssl.get()); // sends the request
+        char byte = 0;
+        while (SSL_read(ssl.get(), &byte, 1) == 1)
+            ;
+    });
+    auto const r = post("https://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()) + "/");
+    EXPECT_EQ(r.error, error_class::tls_failure) << r.message;
+    receiver.join();
+}
+
+TEST_F(tls, sessions_that_come_late_do_no_harm) {
+    scripted_receiver receiver(script().answer(200).again(), with(ca.issue()));
+    for (int i = 0; i < 300; ++i)
+        ASSERT_TRUE(post(receiver.url()).succeeded()) << i;
+    EXPECT_EQ(client().stats().connections_opened, 1U);
 }
 
 TEST_F(tls, twenty_at_once) {

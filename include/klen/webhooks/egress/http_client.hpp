@@ -72,7 +72,7 @@ result<client_context_ptr> make_client_context(egress_config const& config, deli
 address_guard const& guard_of(client_context const& context);
 url_policy url_policy_of(client_context const& context);
 
-/// Keeps up to `egress_config::idle_connections_max` unused connections of its own.
+/// Keeps up to `egress_config::idle_connections_max` unused connections of its own: who has several clients divides.
 std::unique_ptr<net_client> make_net_client(executor ex, client_context_ptr context);
 
 } // namespace klen::webhooks::egress
