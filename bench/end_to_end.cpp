@@ -170,6 +170,8 @@ report measure_end_to_end(end_to_end_options const& how, ceiling& most, scratch_
                               {"1st p50", "half.first_byte_ms.p50", 2},
                               {"p99", "half.first_byte_ms.p99", 2},
                               {"p99.9", "half.first_byte_ms.p999", 1},
+                              {"lone 202 p50", "lone.publish_ms.p50", 2},
+                              {"lone 1st p50", "lone.first_byte_ms.p50", 2},
                               {"daemon", "closed.cpu_us.daemon", 1},
                               {"PostgreSQL", "closed.cpu_us.postgres", 1},
                               {"÷ alone", "postgres_ratio", 2},
