@@ -89,7 +89,8 @@ void merge(health_record& into, health_record const& later) {
         into.last_failure_at = later.last_failure_at;
         into.last_failure = later.last_failure;
     }
-    into.failures_since_success = later.failures_since_success + (later.any_success() ? 0 : into.failures_since_success);
+    into.failures_since_success =
+        later.failures_since_success + (later.any_success() ? 0 : into.failures_since_success);
 }
 
 void add_time(binary_array& to, std::optional<wall_time> at) {
