@@ -1,8 +1,11 @@
 // A post that is cancelled, wherever it is, closes its connection and lets the exception out.
 #include "egress/client_fixture.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <openssl/ssl.h>
 
+#include <array>
 #include <future>
 #include <thread>
 
