@@ -16,7 +16,7 @@ boost::json::object stage_run::to_json() const {
             {"drain_s", drain_s},
             {"publish_ms", bench::to_json(publish)},
             {"load_lateness_ms", bench::to_json(lateness)},
-            {"first_byte_ms", bench::to_json(first_byte)},
+            {"first_byte_ms", first_byte ? boost::json::value(bench::to_json(*first_byte)) : boost::json::value()},
             {"repeats", repeats},
             {"cpu_us",
              {{"daemon", daemon_us},

@@ -36,7 +36,7 @@ struct stage_run {
     double drain_s = 0;         ///< from the last answer until the last outcome was committed
     latency_summary publish;    ///< from the (intended) send to the answer
     latency_summary lateness;   ///< of the load generator itself
-    latency_summary first_byte; ///< from the answer to the receiver's first byte; only with a sink
+    std::optional<latency_summary> first_byte; ///< from the answer to the receiver's first byte; only with a sink
     std::uint64_t repeats = 0;  ///< only with a sink
     /// CPU microseconds of a delivery.
     double daemon_us = 0, postgres_us = 0, receiver_us = 0, load_us = 0;

@@ -2,21 +2,6 @@
 
 namespace klen::webhooks::app {
 
-store::health_record joined(store::health_record out, store::health_record const& later) {
-    out.delivered += later.delivered;
-    out.failed += later.failed;
-    for (std::size_t i = 0; i < out.durations.size(); ++i)
-        out.durations[i] += later.durations[i];
-    if (later.last_success_at)
-        out.last_success_at = later.last_success_at;
-    if (later.last_failure_at) {
-        out.last_failure_at = later.last_failure_at;
-        out.last_failure = later.last_failure;
-    }
-    out.failures_since_success = later.failures_since_success + (later.any_success() ? 0 : out.failures_since_success);
-    return out;
-}
-
 std::size_t health_backlog::add(std::vector<store::health_record> const& records) {
     std::size_t lost = 0;
     for (auto const& record : records) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "klen/webhooks/store/types.hpp"
+#include "klen/webhooks/store/history_store.hpp"
 
 #include <cstddef>
 #include <unordered_map>
@@ -33,8 +33,5 @@ class health_backlog {
     store::health_batch under_way_;
     std::unordered_map<webhook_id, store::health_record> waiting_;
 };
-
-/// `earlier` and `later` as one record.
-store::health_record joined(store::health_record earlier, store::health_record const& later);
 
 } // namespace klen::webhooks::app

@@ -392,11 +392,10 @@ section declare_egress() {
              "How long connecting to one address may take.");
     s.number("idle_connections_per_origin_max", &c::idle_connections_per_origin_max, unit::count, 64, {0, 10000},
              "Unused connections kept open to one origin, for each account.");
-    s.number(
-        "idle_connections_max", &c::idle_connections_max, unit::count, 5000, {0, 1000000},
-        "Unused connections kept open in all, and half as many as there may be file descriptors at most. With TLS "
-        "each takes some 30 KiB, without 5. One for each receiver saves most of the work: a new one with TLS costs "
-        "a millisecond of the processor.");
+    s.number("idle_connections_max", &c::idle_connections_max, unit::count, 5000, {0, 1000000},
+             "Unused connections kept open in all, never more than half of the file descriptor limit. Each takes some "
+             "5 KiB, "
+             "with TLS 30. A new one with TLS costs a millisecond of the processor: one for each receiver saves that.");
     s.number("idle_timeout_ms", &c::idle_timeout, unit::milliseconds, 4000, {0, 300000},
              "How long an unused connection is kept. Many servers close theirs after 5 seconds: stay below.");
     s.text("ca_file", &c::ca_file, "", any_text(4096),

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
 
 namespace klen::webhooks::egress {
 

@@ -79,20 +79,6 @@ result<void> read_windows(session::work& in, webhook_id webhook, webhook_health&
     return {};
 }
 
-void merge(health_record& into, health_record const& later) {
-    into.delivered += later.delivered;
-    into.failed += later.failed;
-    for (std::size_t i = 0; i < into.durations.size(); ++i)
-        into.durations[i] += later.durations[i];
-    into.last_success_at = std::max(into.last_success_at, later.last_success_at);
-    if (later.last_failure_at && later.last_failure_at >= into.last_failure_at) {
-        into.last_failure_at = later.last_failure_at;
-        into.last_failure = later.last_failure;
-    }
-    into.failures_since_success =
-        later.failures_since_success + (later.any_success() ? 0 : into.failures_since_success);
-}
-
 void add_time(binary_array& to, std::optional<wall_time> at) {
     if (at)
         to.add_int8(microseconds_of(*at));
@@ -101,6 +87,20 @@ void add_time(binary_array& to, std::optional<wall_time> at) {
 }
 
 } // namespace
+
+health_record joined(health_record out, health_record const& later) {
+    out.delivered += later.delivered;
+    out.failed += later.failed;
+    for (std::size_t i = 0; i < out.durations.size(); ++i)
+        out.durations[i] += later.durations[i];
+    out.failures_since_success = later.failures_since_success + (later.any_success() ? 0 : out.failures_since_success);
+    out.last_success_at = std::max(out.last_success_at, later.last_success_at);
+    if (later.last_failure_at && later.last_failure_at >= out.last_failure_at) {
+        out.last_failure_at = later.last_failure_at;
+        out.last_failure = later.last_failure;
+    }
+    return out;
+}
 
 result<webhook_health> read_health(session& on, std::string const& account_id, webhook_id webhook) {
     webhook_health out;
@@ -132,7 +132,7 @@ result<void> write_health(session& on, health_batch const& batch) {
     std::map<webhook_id, health_record> merged;
     for (auto const& one : batch.records)
         if (auto const [at, fresh] = merged.try_emplace(one.webhook, one); !fresh)
-            merge(at->second, one);
+            at->second = joined(std::move(at->second), one);
     if (merged.empty())
         return {};
     binary_array webhooks(pg_type::uuid), delivered(pg_type::int8), failed(pg_type::int8), success(pg_type::int8),

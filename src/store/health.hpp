@@ -2,7 +2,7 @@
 
 #include "session.hpp"
 
-#include "klen/webhooks/store/types.hpp"
+#include "klen/webhooks/store/history_store.hpp"
 
 namespace klen::webhooks::store {
 

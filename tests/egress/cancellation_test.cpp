@@ -1,13 +1,8 @@
 // A post that is cancelled, wherever it is, closes its connection and lets the exception out.
 #include "egress/client_fixture.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
-
-#include <openssl/ssl.h>
-
 #include <array>
 #include <future>
-#include <thread>
 
 namespace klen::webhooks::egress {
 namespace {
@@ -69,19 +64,9 @@ TEST_F(cancelling, while_writing) {
 class slow_reader {
   public:
     explicit slow_reader(testing::tls_identity const& identity)
-        : context_(testing::make_tls_server_context(identity, 0, false)) {
-        acceptor_.set_option(asio::socket_base::receive_buffer_size(4096));
-        acceptor_.listen();
-        thread_ = std::thread([this] { serve(); });
-    }
-    ~slow_reader() {
-        if (thread_.joinable())
-            thread_.join();
-    }
-    slow_reader(slow_reader const&) = delete;
-    slow_reader& operator=(slow_reader const&) = delete;
+        : connection_(over_tls(identity, [this](SSL* with) { talk(with); }), 4096) {}
 
-    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+    std::string url() const { return connection_.url(); }
     void read_a_part() {
         begin_.set_value();
         part_.get_future().wait();
@@ -89,7 +74,7 @@ class slow_reader {
     /// What came of a body in all, but for its own letter.
     std::string read_the_rest(char letter) {
         go_on_.set_value();
-        thread_.join();
+        connection_.wait();
         std::erase(body_, letter);
         return body_;
     }
@@ -97,19 +82,15 @@ class slow_reader {
   private:
     static constexpr std::size_t part_bytes = 1'500'000;
 
-    void serve() {
-        auto socket = acceptor_.accept();
-        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(context_.get()), SSL_free);
-        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
-        EXPECT_EQ(SSL_accept(ssl.get()), 1);
+    void talk(SSL* with) {
         begin_.get_future().wait();
-        SSL_new_session_ticket(ssl.get());
-        SSL_do_handshake(ssl.get());
+        SSL_new_session_ticket(with);
+        SSL_do_handshake(with);
         std::string all;
-        read(ssl.get(), all, part_bytes);
+        read(with, all, part_bytes);
         part_.set_value();
         go_on_.get_future().wait();
-        read(ssl.get(), all, std::string::npos);
+        read(with, all, std::string::npos);
         if (auto const head = all.find("\r\n\r\n"); head != std::string::npos)
             body_ = all.substr(head + 4);
     }
@@ -120,12 +101,9 @@ class slow_reader {
             to.append(some.data(), n);
     }
 
-    testing::tls_server_context_ptr context_;
-    asio::io_context io_;
-    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
     std::promise<void> begin_, part_, go_on_;
     std::string body_;
-    std::thread thread_;
+    lone_receiver connection_;
 };
 
 // The socket is ready for both, the write goes on at once, the read's turn comes after the timer's.

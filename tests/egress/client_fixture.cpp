@@ -109,4 +109,35 @@ no_descriptors::~no_descriptors() {
     setrlimit(RLIMIT_NOFILE, &back);
 }
 
+lone_receiver::lone_receiver(conversation talk, int receive_buffer) {
+    if (receive_buffer != 0)
+        acceptor_.set_option(asio::socket_base::receive_buffer_size(receive_buffer));
+    acceptor_.bind({asio::ip::address_v4::loopback(), 0});
+    acceptor_.listen();
+    thread_ = std::thread([this, talk = std::move(talk)] {
+        auto socket = acceptor_.accept();
+        talk(socket);
+    });
+}
+
+std::string lone_receiver::url() const {
+    return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/";
+}
+
+void lone_receiver::wait() {
+    if (thread_.joinable())
+        thread_.join();
+}
+
+lone_receiver::conversation over_tls(testing::tls_identity const& identity, std::function<void(SSL*)> talk,
+                                     int version_max) {
+    auto const context = testing::make_tls_server_context(identity, version_max, false);
+    return [context, talk = std::move(talk)](asio::ip::tcp::socket& socket) {
+        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(context.get()), SSL_free);
+        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
+        ASSERT_EQ(SSL_accept(ssl.get()), 1);
+        talk(ssl.get());
+    };
+}
+
 } // namespace klen::webhooks::egress

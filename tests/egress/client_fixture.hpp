@@ -5,12 +5,16 @@
 #include "support/scripted_receiver.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include <gtest/gtest.h>
+
+#include <openssl/ssl.h>
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace klen::webhooks::egress {
@@ -76,6 +80,31 @@ class no_descriptors {
     unsigned long soft_ = 0;
     unsigned long hard_ = 0;
 };
+
+/// Takes one connection, on an address of 127.0.0.1, and talks to it by hand, in a thread of its own: for what no
+/// script of a `scripted_receiver` says.
+class lone_receiver {
+  public:
+    using conversation = std::function<void(asio::ip::tcp::socket&)>;
+    /// `receive_buffer` in bytes; 0: the system's.
+    explicit lone_receiver(conversation talk, int receive_buffer = 0);
+    ~lone_receiver() { wait(); }
+    lone_receiver(lone_receiver const&) = delete;
+    lone_receiver& operator=(lone_receiver const&) = delete;
+
+    /// https.
+    std::string url() const;
+    /// Until the conversation has ended.
+    void wait();
+
+  private:
+    asio::io_context io_;
+    asio::ip::tcp::acceptor acceptor_{io_, asio::ip::tcp::v4()};
+    std::thread thread_;
+};
+/// What is said when the handshake is over; that it succeeds is expected.
+lone_receiver::conversation over_tls(testing::tls_identity const& identity, std::function<void(SSL*)> talk,
+                                     int version_max = 0);
 
 } // namespace klen::webhooks::egress
 

@@ -1,13 +1,11 @@
 // TLS: who is trusted, what is said when not, and sessions that are resumed.
 #include "egress/client_fixture.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 
 #include <openssl/ssl.h>
 
 #include <array>
-#include <thread>
 
 namespace klen::webhooks::egress {
 namespace {
@@ -183,37 +181,13 @@ TEST_F(tls, a_server_that_resumes_nothing_is_served_all_the_same) {
 }
 
 /// Answers no request, but changes its keys as fast as it can, for as long as somebody reads that.
-class key_changer {
-  public:
-    explicit key_changer(testing::tls_identity const& identity)
-        : context_(testing::make_tls_server_context(identity, 0, false)) {
-        thread_ = std::thread([this] { serve(); });
-    }
-    ~key_changer() { thread_.join(); }
-    key_changer(key_changer const&) = delete;
-    key_changer& operator=(key_changer const&) = delete;
-
-    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
-
-  private:
-    void serve() {
-        auto socket = acceptor_.accept();
-        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(context_.get()), SSL_free);
-        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
-        if (SSL_accept(ssl.get()) != 1)
-            return;
-        while (SSL_key_update(ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl.get()) == 1)
-            ;
-    }
-
-    testing::tls_server_context_ptr context_;
-    asio::io_context io_;
-    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
-    std::thread thread_;
-};
+void change_keys(SSL* with) {
+    while (SSL_key_update(with, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(with) == 1)
+        ;
+}
 
 TEST_F(tls, a_flood_of_what_is_no_answer_holds_up_nobody) {
-    key_changer const flood(ca.issue());
+    lone_receiver const flood(over_tls(ca.issue(), change_keys));
     scripted_receiver healthy(script().answer(200).again(), with(ca.issue()));
     auto const both = post_all({flood.url(), healthy.url()}, {.within = 20s});
     EXPECT_EQ(both[0].error, error_class::tls_failure) << both[0].message;
@@ -223,34 +197,18 @@ TEST_F(tls, a_flood_of_what_is_no_answer_holds_up_nobody) {
 
 /// Reads what the client says first, and then sends it empty handshake messages, in the clear, for as long as somebody
 /// takes them.
-class empty_messages {
-  public:
-    empty_messages() : thread_([this] { serve(); }) {}
-    ~empty_messages() { thread_.join(); }
-    empty_messages(empty_messages const&) = delete;
-    empty_messages& operator=(empty_messages const&) = delete;
-
-    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
-
-  private:
-    void serve() {
-        auto socket = acceptor_.accept();
-        std::array<char, 4096> hello;
-        socket.read_some(asio::buffer(hello));
-        std::string record("\x16\x03\x03\x40\x00", 5); // 16,384 bytes of HelloRequest (RFC 5246, section 7.4.1.1)
-        record.append(16384, '\0');
-        boost::system::error_code gone;
-        while (!gone)
-            asio::write(socket, asio::buffer(record), gone);
-    }
-
-    asio::io_context io_;
-    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
-    std::thread thread_;
-};
+void send_empty_messages(asio::ip::tcp::socket& to) {
+    std::array<char, 4096> hello;
+    to.read_some(asio::buffer(hello));
+    std::string record("\x16\x03\x03\x40\x00", 5); // 16,384 bytes of HelloRequest (RFC 5246, section 7.4.1.1)
+    record.append(16384, '\0');
+    boost::system::error_code gone;
+    while (!gone)
+        asio::write(to, asio::buffer(record), gone);
+}
 
 TEST_F(tls, a_handshake_without_end_holds_up_nobody) {
-    empty_messages const flood;
+    lone_receiver const flood(send_empty_messages);
     scripted_receiver healthy(script().answer(200).again(), with(ca.issue()));
     auto const both = post_all({flood.url(), healthy.url()}, {.within = 20s});
     EXPECT_EQ(both[0].error, error_class::tls_failure) << both[0].message;
@@ -259,23 +217,16 @@ TEST_F(tls, a_handshake_without_end_holds_up_nobody) {
 }
 
 TEST_F(tls, a_server_that_wants_to_renegotiate_is_refused) {
-    asio::io_context context;
-    asio::ip::tcp::acceptor acceptor(context, {asio::ip::address_v4::loopback(), 0});
-    auto const server = testing::make_tls_server_context(ca.issue(), TLS1_2_VERSION, false);
-    std::thread receiver([&] {
-        auto socket = acceptor.accept();
-        std::unique_ptr<SSL, void (*)(SSL*)> const ssl(SSL_new(server.get()), SSL_free);
-        SSL_set_fd(ssl.get(), static_cast<int>(socket.native_handle()));
-        EXPECT_EQ(SSL_accept(ssl.get()), 1);
-        EXPECT_EQ(SSL_renegotiate(ssl.get()), 1);
-        SSL_do_handshake(ssl.get()); // sends the request
+    auto const renegotiate = [](SSL* with) {
+        EXPECT_EQ(SSL_renegotiate(with), 1);
+        SSL_do_handshake(with); // sends the request
         char byte = 0;
-        while (SSL_read(ssl.get(), &byte, 1) == 1)
+        while (SSL_read(with, &byte, 1) == 1)
             ;
-    });
-    auto const r = post("https://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()) + "/");
+    };
+    lone_receiver const receiver(over_tls(ca.issue(), renegotiate, TLS1_2_VERSION));
+    auto const r = post(receiver.url());
     EXPECT_EQ(r.error, error_class::tls_failure) << r.message;
-    receiver.join();
 }
 
 TEST_F(tls, sessions_that_come_late_do_no_harm) {

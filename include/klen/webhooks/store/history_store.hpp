@@ -82,6 +82,9 @@ struct job_plan {
     std::vector<job_id> resting{};                       ///< jobs that are not stepped now
 };
 
+/// Both as one record, of one webhook.
+health_record joined(health_record earlier, health_record const& later);
+
 /// Deliveries, attempts and events as the API shows them, and what it can have done with them. Tasks resume on the
 /// caller's executor. Every call touches the given account's rows only; another's id is `not_found`. Lists walk along
 /// an index for each of their filters, so they cost the same whatever else is on record.
