@@ -132,7 +132,7 @@ result<void> write_health(session& on, health_batch const& batch) {
     std::map<webhook_id, health_record> merged;
     for (auto const& one : batch.records)
         if (auto const [at, fresh] = merged.try_emplace(one.webhook, one); !fresh)
-            at->second = joined(std::move(at->second), one);
+            at->second = joined(at->second, one);
     if (merged.empty())
         return {};
     binary_array webhooks(pg_type::uuid), delivered(pg_type::int8), failed(pg_type::int8), success(pg_type::int8),
