@@ -242,6 +242,11 @@ section declare_intake() {
     s.number("batch_deliveries_max", &c::batch_deliveries_max, unit::count, 2000, {1, 1000000},
              "Deliveries that may be expected of the events in one transaction. A single event that becomes more gets "
              "one for itself. Large values make publishers wait behind an account with many webhooks.");
+    s.number(
+        "batch_account_events_max", &c::batch_account_events_max, unit::count, 32, {1, 10000},
+        "Events of one account in one transaction while others publish as well: those wait behind so many of each. "
+        "An account that publishes alone is not held to it. Raise it where the disk takes more than 5 ms for a "
+        "commit and a few accounts publish nearly everything.");
     s.number("payload_bytes_max", &c::payload_bytes_max, unit::bytes, 256 * kib, {1 * kib, 16 * mib},
              "Size of one event's payload.");
     s.number("json_depth_max", &c::json_depth_max, unit::count, 128, {8, 1000},

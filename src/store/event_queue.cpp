@@ -14,6 +14,8 @@ constexpr milliseconds experience_fresh{100};
 /// Of an account and type of which nothing fresh is known, in one batch: with a thousand webhooks they are a few
 /// thousand deliveries.
 constexpr std::uint32_t scouts_max = 4;
+/// Who has published in this time counts as publishing still.
+constexpr milliseconds publishing_for{1000};
 /// When so many accounts' events do not fit, hardly anything will.
 constexpr std::size_t passed_over_max = 64;
 
@@ -81,8 +83,24 @@ bool event_queue::share_is_taken(account const& own, std::uint64_t bytes, std::u
                                     own.deliveries + deliveries > limits_.queue_deliveries_max * percent / 100);
 }
 
+bool event_queue::has_its_share(account& of) const {
+    if (std::exchange(of.batch, batch_) != batch_)
+        of.in_batch = 0;
+    return several_ && of.in_batch >= limits_.batch_account_events_max;
+}
+
+void event_queue::note_publisher(std::string const& account_id, steady_time now) {
+    if (account_id == last_publisher_)
+        return;
+    if (!last_publisher_.empty())
+        several_until_ = now + publishing_for;
+    last_publisher_ = account_id;
+}
+
 /// Whether the first of them may go with the batch, too.
 bool event_queue::fits(account& of, steady_time now) {
+    if (has_its_share(of))
+        return false;
     auto const& event = of.waiting.front().event();
     auto& like = experience_of(of, event.event_type);
     if (std::exchange(like.batch, batch_) != batch_)
@@ -97,6 +115,7 @@ bool event_queue::fits(account& of, steady_time now) {
     batch_bytes_ = bytes;
     batch_deliveries_ = deliveries;
     ++like.in_batch;
+    ++of.in_batch;
     return true;
 }
 
@@ -126,6 +145,7 @@ std::vector<waiting_event> event_queue::take_batch(steady_time now) {
     ++batch_;
     batch_bytes_ = 0;
     batch_deliveries_ = 0;
+    several_ = turns_.size() > 1 || now < several_until_;
     while (!turns_.empty() && out.size() < limits_.batch_events_max && next_time.size() < passed_over_max) {
         auto* const whose = turns_.front();
         turns_.pop_front();
@@ -134,6 +154,7 @@ std::vector<waiting_event> event_queue::take_batch(steady_time now) {
             continue;
         }
         out.push_back(take_from(*whose));
+        note_publisher(out.back().event().account_id, now);
         if (!whose->waiting.empty())
             turns_.push_back(whose);
         else

@@ -21,6 +21,9 @@ namespace klen::webhooks::store {
 /// hundred thousand of them keeps everybody waiting for seconds. How many an event becomes is known from the last ones
 /// of its account and type. Where nothing is known, or what is known is not fresh (webhooks may have been made since),
 /// a few events go first, and tell.
+///
+/// While several accounts publish, a batch takes few events of each: what an account floods the queue with would else
+/// make every batch as large as it may be, and everybody waits for the batch before theirs.
 class event_queue {
   public:
     explicit event_queue(intake_config limits) : limits_(std::move(limits)) {}
@@ -58,6 +61,8 @@ class event_queue {
         std::deque<waiting_event> waiting;
         std::uint64_t bytes = 0;
         std::uint64_t deliveries = 0;
+        std::uint64_t batch = 0;       ///< the last one that took some
+        std::uint32_t in_batch = 0;    ///< how many that took
         std::vector<experience> types; ///< at most `types_max`: the oldest makes room
     };
     static constexpr std::size_t types_max = 16;
@@ -67,6 +72,8 @@ class event_queue {
     account& account_of(std::string const& id);
     static experience& experience_of(account& of, std::string const& event_type);
     bool fits(account& of, steady_time now);
+    bool has_its_share(account& of) const;
+    void note_publisher(std::string const& account_id, steady_time now);
     waiting_event take_from(account& of);
     void forget_if_idle(std::string const& id);
 
@@ -74,6 +81,9 @@ class event_queue {
     std::unordered_map<std::string, account> accounts_; ///< the idle ones stay while they are few
     std::deque<account*> turns_;                        ///< those of which something waits
     std::vector<experience*> counted_;                  ///< between `count` and `learn`
+    std::string last_publisher_;                        ///< whose event was taken last
+    steady_time several_until_{};                       ///< for so long more than one account counts as publishing
+    bool several_ = false;                              ///< publish at the time of the batch that is being made
     std::uint64_t batch_ = 0;                           ///< the number of the one that is being made
     std::uint64_t batch_bytes_ = 0;
     std::uint64_t batch_deliveries_ = 0;

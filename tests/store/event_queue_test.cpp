@@ -131,6 +131,35 @@ TEST_F(event_queue_test, events_that_become_nothing_count_as_well) {
     EXPECT_EQ(next({{"a", 0}}).size(), 10U);
 }
 
+TEST_F(event_queue_test, a_batch_takes_few_events_of_each_while_several_publish) {
+    limits.batch_account_events_max = 3;
+    put_many(20, "flood");
+    put_many(1, "b");
+    EXPECT_EQ(next(), (ids{"flood", "b", "flood", "flood"}));
+    put_many(4, "c");
+    EXPECT_EQ(next(), (ids{"flood", "c", "flood", "c", "flood", "c"}));
+}
+
+TEST_F(event_queue_test, who_publishes_alone_fills_the_batches) {
+    limits.batch_account_events_max = 3;
+    limits.batch_events_max = 5;
+    put_many(40, "flood");
+    EXPECT_EQ(next().size(), 4U) << "scouts";
+    EXPECT_EQ(next().size(), 5U);
+}
+
+TEST_F(event_queue_test, who_published_within_a_second_counts_as_publishing) {
+    limits.batch_account_events_max = 5;
+    put_many(1, "b");
+    put_many(40, "flood");
+    EXPECT_EQ(next().size(), 5U) << "one of b, four scouts";
+    now += milliseconds(50);
+    EXPECT_EQ(next().size(), 5U);
+    now += milliseconds(950);
+    EXPECT_EQ(next().size(), 4U) << "what flood's events become is not known any more";
+    EXPECT_EQ(next().size(), 10U) << "b is forgotten";
+}
+
 TEST_F(event_queue_test, bytes_bound_a_batch) {
     limits.batch_bytes_max = 10'000;
     for (int i = 0; i < 3; ++i)

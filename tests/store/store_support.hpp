@@ -149,6 +149,7 @@ inline intake_config intake_limits() {
     out.queue_bytes_max = 64 << 20;
     out.batch_events_max = 500;
     out.batch_deliveries_max = 2000;
+    out.batch_account_events_max = 500;
     out.queue_deliveries_max = 200000;
     out.batch_bytes_max = 8 << 20;
     return out;

@@ -72,7 +72,8 @@ struct intake_config {
     std::uint32_t account_share_percent = 100; ///< of all three, for one account
     std::uint32_t batch_events_max = 0;
     std::uint64_t batch_bytes_max = 0;
-    std::uint32_t batch_deliveries_max = 0; ///< as far as they can be foreseen
+    std::uint32_t batch_deliveries_max = 0;     ///< as far as they can be foreseen
+    std::uint32_t batch_account_events_max = 0; ///< of one account, while others publish
     std::uint32_t payload_bytes_max = 0;
     std::uint32_t json_depth_max = 0;
     milliseconds answer_timeout{}; ///< 0: none
