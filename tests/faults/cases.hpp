@@ -54,6 +54,7 @@ void cut_claims(run_options const& how, report& out);
 void broken_links(run_options const& how, report& out);
 void black_hole(run_options const& how, report& out);
 void slow_commits(run_options const& how, report& out);
+void slow_fsync(run_options const& how, report& out);
 void closing_receivers(run_options const& how, report& out);
 void disk_full(run_options const& how, report& out);
 void no_descriptors(run_options const& how, report& out);

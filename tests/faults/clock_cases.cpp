@@ -1,6 +1,6 @@
 // Wall clocks that jump: PostgreSQL's, and a daemon's.
 #include "faults/cases.hpp"
-#include "faults/moved_clock.hpp"
+#include "faults/preloaded.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,11 @@
 // PostgreSQL dies, cannot be reached, is slow, or has a full disk.
 #include "faults/cases.hpp"
+#include "faults/preloaded.hpp"
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include <sys/mount.h>
 
@@ -118,6 +120,41 @@ void unreachable(run_options const& how, report& out, bool dropped) {
         out.violation("publishing did not come back within 10 s");
 }
 
+stage::options stage_of_slowness(run_options const& how) {
+    auto with = stage_of(how);
+    with.instances = 2;
+    with.publishers = 12; // each waits for its answer
+    with.reacts = friendly(how.seed, 0ms, 100ms);
+    if (!how.rate)
+        with.events_per_second = 48;
+    return with;
+}
+
+/// Everything takes half a second longer for a while: nobody may be taken for dead, and most of the load goes on.
+void slowness(stage& on, run_options const& how, report& out, std::string const& what,
+              std::function<void(std::chrono::milliseconds)> const& slow_down) {
+    on.publish();
+    pause_for(1s);
+    auto const at = now_us();
+    slow_down(500ms);
+    pause_for(std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000)));
+    auto const end = now_us();
+    slow_down(0ms);
+    on.disturbed({"slowness", "", at, end + 2'000'000});
+    // Not what comes before the first late answers: that is no rate yet.
+    auto const from = at + 3'000'000;
+    auto const kept = tally(on, from, end);
+    conclude(on, out, 40s);
+    auto const share =
+        static_cast<double>(kept.accepted) * 1e6 / static_cast<double>(end - from) / on.with.events_per_second;
+    out.figure(what + ": " + std::to_string(static_cast<int>(share * 100)) + " % of the load accepted, slowest " +
+               in_ms(kept.slowest));
+    if (share < 0.6)
+        out.violation("less than 60 % of the load was kept");
+    if (taken_for_dead(on))
+        out.violation("slowness was taken for death");
+}
+
 } // namespace
 
 void database_restart(run_options const& how, report& out) {
@@ -161,33 +198,22 @@ void black_hole(run_options const& how, report& out) { unreachable(how, out, fal
 void dropped_packets(run_options const& how, report& out) { unreachable(how, out, true); }
 
 void slow_commits(run_options const& how, report& out) {
-    auto with = stage_of(how);
-    with.instances = 2;
-    with.publishers = 12; // each waits for its answer
-    with.reacts = friendly(how.seed, 0ms, 100ms);
-    if (!how.rate)
-        with.events_per_second = 48;
+    stage on(stage_of_slowness(how));
+    slowness(on, how, out, "answers 500 ms later", [&](std::chrono::milliseconds by) {
+        for (auto const& one : on.proxies)
+            one->delay_answers(by);
+    });
+}
+
+void slow_fsync(run_options const& how, report& out) {
+    slow_disk const disk(how.folder + "/slow_disk");
+    auto with = stage_of_slowness(how);
+    // Whoever commits waits for the flush before his own as well, and each publisher for two commits.
+    with.publishers = 36;
+    with.database.bin_dir = disk.postgres_programs();
+    with.database.fsync = true; // whatever the command line says: nothing would be slow
     stage on(std::move(with));
-    on.publish();
-    pause_for(1s);
-    auto const at = now_us();
-    for (auto const& one : on.proxies)
-        one->delay_answers(500ms);
-    pause_for(std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000)));
-    auto const end = now_us();
-    for (auto const& one : on.proxies)
-        one->delay_answers(0ms);
-    on.disturbed({"slow answers", "", at, end + 2'000'000});
-    auto const kept = tally(on, at + 1'000'000, end);
-    conclude(on, out, 40s);
-    auto const share = static_cast<double>(kept.accepted) * 1e6 / static_cast<double>(end - at - 1'000'000) /
-                       on.with.events_per_second;
-    out.figure("answers 500 ms later: " + std::to_string(static_cast<int>(share * 100)) +
-               " % of the load accepted, slowest " + in_ms(kept.slowest));
-    if (share < 0.6)
-        out.violation("less than 60 % of the load was kept");
-    if (taken_for_dead(on))
-        out.violation("slowness was taken for death");
+    slowness(on, how, out, "fsync 500 ms longer", [&](std::chrono::milliseconds by) { disk.slow_down(by); });
 }
 
 void disk_full(run_options const& how, report& out) {

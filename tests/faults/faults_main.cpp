@@ -25,6 +25,7 @@ std::vector<fault_case> const& all_cases() {
         {"dropped_packets", "the same, and no packet is acknowledged either; minutes: how long", dropped_packets},
         {"clocks", "PostgreSQL's and a daemon's clock jump by an hour; rounds: of four jumps", clocks},
         {"slow_commits", "every answer of PostgreSQL 500 ms later; minutes: how long", slow_commits},
+        {"slow_disk", "every fsync of PostgreSQL 500 ms longer; minutes: how long", slow_fsync},
         {"closing_receivers", "connections closed 0 to 50 ms after an answer; minutes: how long", closing_receivers},
         {"disk_full", "no room on PostgreSQL's disk; minutes: how long", disk_full},
         {"no_descriptors", "EMFILE by prlimit; rounds: of 2 s", no_descriptors},

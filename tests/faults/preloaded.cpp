@@ -1,4 +1,4 @@
-#include "faults/moved_clock.hpp"
+#include "faults/preloaded.hpp"
 
 #include "e2e/child.hpp"
 
@@ -35,31 +35,31 @@ fs::path installed_programs() {
 
 } // namespace
 
-moved_clock::moved_clock(std::string folder) : folder_(std::move(folder)) {
+preloaded::preloaded(std::string folder, std::string const& library, std::string variable)
+    : folder_(std::move(folder)), variable_(std::move(variable)) {
     fs::create_directories(folder_);
     fs::permissions(folder_, everybody_reads);
-    fs::copy_file(KLEN_CLOCK_SHIM, folder_ + "/clock_shim.so");
-    fs::permissions(folder_ + "/clock_shim.so", everybody_reads);
-    e2e::write_file(folder_ + "/shift", std::string(sizeof(std::int64_t), '\0'));
-    fs::permissions(folder_ + "/shift", everybody_reads);
+    fs::copy_file(library, folder_ + "/preloaded.so");
+    fs::permissions(folder_ + "/preloaded.so", everybody_reads);
+    e2e::write_file(folder_ + "/number", std::string(sizeof(std::int64_t), '\0'));
+    fs::permissions(folder_ + "/number", everybody_reads);
 }
 
-void moved_clock::move(std::chrono::seconds by) const {
-    std::int64_t const shift = by.count();
-    int const fd = ::open((folder_ + "/shift").c_str(), O_WRONLY | O_CLOEXEC);
-    auto const written = ::pwrite(fd, &shift, sizeof shift, 0);
+void preloaded::set(std::int64_t number) const {
+    int const fd = ::open((folder_ + "/number").c_str(), O_WRONLY | O_CLOEXEC);
+    auto const written = ::pwrite(fd, &number, sizeof number, 0);
     ::close(fd);
-    if (written != static_cast<ssize_t>(sizeof shift))
-        throw std::runtime_error("the clock cannot be moved");
+    if (written != static_cast<ssize_t>(sizeof number))
+        throw std::runtime_error(folder_ + "/number cannot be written");
 }
 
-std::map<std::string, std::string> moved_clock::environment() const {
-    return {{"LD_PRELOAD", folder_ + "/clock_shim.so"},
-            {"KLEN_CLOCK_SHIFT_FILE", folder_ + "/shift"},
+std::map<std::string, std::string> preloaded::environment() const {
+    return {{"LD_PRELOAD", folder_ + "/preloaded.so"},
+            {variable_, folder_ + "/number"},
             {"ASAN_OPTIONS", "verify_asan_link_order=0"}};
 }
 
-std::string moved_clock::postgres_programs() const {
+std::string preloaded::postgres_programs() const {
     auto const from = installed_programs();
     fs::path const to = folder_ + "/bin";
     fs::create_directories(to);
@@ -74,5 +74,9 @@ std::string moved_clock::postgres_programs() const {
     fs::permissions(to / "postgres", everybody_reads);
     return to.string();
 }
+
+moved_clock::moved_clock(std::string folder) : preloaded(std::move(folder), KLEN_CLOCK_SHIM, "KLEN_CLOCK_SHIFT_FILE") {}
+
+slow_disk::slow_disk(std::string folder) : preloaded(std::move(folder), KLEN_DISK_SHIM, "KLEN_DISK_DELAY_FILE") {}
 
 } // namespace klen::webhooks::faults
