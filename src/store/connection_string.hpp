@@ -26,6 +26,9 @@ struct session_profile {
     /// The same for lists: a plan, made once, that follows indexes in their order and is ended by its LIMIT, even where
     /// a table was so small when it was made that reading and sorting it would have been cheaper.
     bool ordered_plans = false;
+    /// A commit that was confirmed survives a crash of PostgreSQL, although its configuration, the role or the URL says
+    /// synchronous_commit = off. For what callers are told that it is stored; of the rest a crash costs a repeat.
+    bool durable = false;
 };
 
 /// Keyword and value of every setting that `url` (a URI or a keyword string) gives. The failure never shows the text.

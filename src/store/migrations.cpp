@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 
 namespace klen::webhooks::store {
 
@@ -17,7 +18,11 @@ namespace {
 
 /// One number for every klen-webhooks: who holds it migrates, the others wait.
 constexpr char const* take_turn = "SELECT pg_advisory_lock(7236284118011)";
-constexpr milliseconds lock_timeout{30'000}; // behind whoever uses the tables: better to fail than to block them all
+/// Who waits for a table has everybody who comes later wait behind it, publishers too: so it waits for a moment, gives
+/// way, and tries again. Shorter than publishers' patience (intake.hang_timeout_ms).
+constexpr milliseconds lock_timeout{700};
+constexpr milliseconds lock_pause{700};
+constexpr int lock_tries = 40;
 
 constexpr statement list_applied{"list_applied_migrations",
                                  "SELECT number, name, checksum FROM schema_migrations ORDER BY number"};
@@ -109,7 +114,7 @@ result<schema_state> compare(applied_set const& applied, std::span<migration con
     return out;
 }
 
-result<void> apply(session& link, migration const& what) {
+result<void> apply_once(session& link, migration const& what) {
     return link.transact([&](session::work& in) -> result<void> {
         if (auto done = in.run_text(std::string(what.sql)); !done)
             return failure{done.error().kind, "migration " + std::string(what.name) + ": " + done.error().message};
@@ -118,6 +123,18 @@ result<void> apply(session& link, migration const& what) {
             return noted.error();
         return {};
     });
+}
+
+/// As a whole or not at all: what did not get its locks is begun again from its start.
+result<void> apply(session& link, migration const& what) {
+    for (int tries = 1;; ++tries) {
+        auto done = apply_once(link, what);
+        if (done || done.error().kind != fault::database_busy || tries == lock_tries)
+            return done;
+        if (tries == 1)
+            log::info("a migration waits for a table that is in use", {{"migration", what.name}});
+        std::this_thread::sleep_for(lock_pause);
+    }
 }
 
 } // namespace

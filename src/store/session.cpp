@@ -193,6 +193,10 @@ result<void> session::connect() {
         auto const answer = first.exec("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
         if (!answer.empty())
             backend_ = {answer[0][0].as<std::int32_t>(), answer[0][1].as<std::string>()};
+        // Not in the connection's options: a stricter value than `on` is the operator's.
+        if (profile_.durable)
+            first.exec("SELECT set_config('synchronous_commit', 'on', false)"
+                       " WHERE current_setting('synchronous_commit') = 'off'");
         impl_ = std::move(made);
         first.commit();
     } catch (...) {

@@ -142,8 +142,8 @@ TEST_F(api_store_test, upkeep_makes_and_drops_partitions_and_forgets_keys) {
         " uuid_v7_floor(old::timestamptz + interval '1 day')); END $$");
     db.query("DO $$ BEGIN EXECUTE 'DROP TABLE events_' || to_char(current_date + 3, 'YYYYMMDD'); END $$");
     // An event of a daemon whose clock was far off lies in the default partition, and goes in the end as well.
-    db.query("INSERT INTO events (event_id, account_id, event_type, body)"
-             " VALUES (uuid_v7_floor(now() - interval '60 days'), 'a', 'x', '')");
+    db.query("INSERT INTO events (event_id, account_id, event_type, body, accepted_at)"
+             " VALUES (uuid_v7_floor(now() - interval '60 days'), 'a', 'x', '', now() - interval '40 days')");
     db.query("INSERT INTO idempotent_calls SELECT 'a', i::text, '', gen_random_uuid(), 201, '', 'k1', t, t"
              " FROM generate_series(0, 99) i, LATERAL (SELECT now() - i * interval '1 hour' AS t) t");
     db.query("INSERT INTO idempotency_keys SELECT 'a', i::text, gen_random_uuid(), '', now() - i * interval '1 hour'"
@@ -156,6 +156,19 @@ TEST_F(api_store_test, upkeep_makes_and_drops_partitions_and_forgets_keys) {
     EXPECT_EQ(db.number("SELECT count(*) FROM events_default"), 0);
     EXPECT_EQ(report.size(), 5U) << testing::PrintToString(report);
     EXPECT_TRUE(run(api->maintain(hours(24 * 30), hours(48))).value().empty());
+}
+
+// The daemon's clock was two months behind: what it accepts now has deliveries that need it.
+TEST_F(api_store_test, upkeep_keeps_what_was_accepted_lately_whatever_its_id_says) {
+    ASSERT_TRUE(run(api->maintain(hours(24 * 30), hours(48)))); // what a new database still lacks
+    db.query("INSERT INTO events (event_id, account_id, event_type, body)"
+             " VALUES (uuid_v7_floor(now() - interval '60 days'), 'a', 'x', '')");
+    db.query("INSERT INTO attempts (delivery_id, attempt, event_id, webhook_id, account_id, event_type, decision,"
+             " started_at, duration_us, instance_id, signed_at) SELECT id, 1, id, id, 'a', 'x', 'retry', now(), 1, 1, 1"
+             " FROM (SELECT uuid_v7_floor(now() - interval '60 days') AS id) o");
+    EXPECT_TRUE(run(api->maintain(hours(24 * 30), hours(48))).value().empty());
+    EXPECT_EQ(db.number("SELECT count(*) FROM events_default"), 1);
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts_default"), 1);
 }
 
 TEST_F(api_store_test, upkeep_leaves_a_day_that_began_without_its_partition_alone) {

@@ -1,5 +1,8 @@
 #include "klen/webhooks/store/migrations.hpp"
 
+#include "store/session.hpp"
+#include "store/store_support.hpp"
+
 #include "support/test_database.hpp"
 
 #include <gtest/gtest.h>
@@ -11,6 +14,7 @@
 namespace klen::webhooks::store {
 namespace {
 
+using test::eventually;
 using test::test_database;
 
 std::vector<migration> two_migrations() {
@@ -36,6 +40,29 @@ TEST(migrations, only_the_missing_ones_are_applied) {
     EXPECT_EQ(between->applied, 1);
     EXPECT_FALSE(between->complete());
     EXPECT_EQ(*migrate(db.options(), set), std::vector<std::string>{"0002_second.sql"});
+}
+
+// Somebody reads the table for a long time: whoever comes after the migration must not have to wait for that as well.
+TEST(migrations, one_that_waits_for_a_table_holds_up_nobody) {
+    test_database db(test_database::kind::empty);
+    auto set = two_migrations();
+    ASSERT_TRUE(migrate(db.options(), std::span(set).first(1)));
+    set[1].sql = "ALTER TABLE first ADD COLUMN c integer";
+    session reader(db.options(), {.name = "reader"});
+    ASSERT_TRUE(reader.run_text("BEGIN; SELECT FROM first"));
+    auto migrating = std::async(std::launch::async, [&] { return migrate(db.options(), set); });
+    session other(db.options(), {.name = "other", .lock_timeout = milliseconds(10'000)});
+    for (int seen = 0; seen < 2; ++seen) {
+        // Seen twice, because it gave way and came again.
+        auto const waits = [&] {
+            return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") == 1;
+        };
+        ASSERT_TRUE(eventually(waits));
+        ASSERT_TRUE(other.run_text("SELECT FROM first")) << "waited behind the migration";
+    }
+    ASSERT_TRUE(reader.run_text("COMMIT"));
+    EXPECT_TRUE(migrating.get());
+    EXPECT_EQ(db.number("SELECT count(c) FROM first"), 0);
 }
 
 TEST(migrations, an_edited_one_is_refused) {
@@ -93,6 +120,27 @@ TEST(migrations, the_embedded_ones_are_the_files) {
         EXPECT_EQ(one.sql, text.str()) << one.name;
         EXPECT_EQ(one.checksum.size(), 64U);
     }
+}
+
+// Each of these has cost somebody's queue its throughput, or a body its bytes.
+TEST(migrations, the_tables_that_grow_are_as_a_delivery_needs_them) {
+    test_database db;
+    std::string const growing = "('events'::regclass, 'deliveries'::regclass, 'attempts'::regclass,"
+                                " 'idempotency_keys'::regclass)";
+    EXPECT_EQ(db.number("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid IN " + growing), 0)
+        << "a foreign key";
+    EXPECT_EQ(db.number("SELECT count(*) FROM pg_trigger WHERE tgrelid IN " + growing), 0) << "a trigger";
+    EXPECT_EQ(
+        db.number("SELECT count(*) FROM pg_attribute WHERE atttypid = 'jsonb'::regtype AND attrelid IN " + growing), 0)
+        << "jsonb changes the bytes of what it stores";
+    EXPECT_EQ(db.value("SELECT relkind FROM pg_class WHERE oid = 'deliveries'::regclass"), "r")
+        << "the queue has no partitions: its rows move";
+    auto const due = db.value("SELECT pg_get_indexdef('deliveries_due'::regclass)");
+    EXPECT_NE(due.find("lease_owner IS NULL"), std::string::npos)
+        << "what is leased lies in the way of claims: " << due;
+    auto const options = db.value("SELECT reloptions::text FROM pg_class WHERE oid = 'deliveries'::regclass");
+    for (char const* one : {"fillfactor=70", "autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_cost_delay=0"})
+        EXPECT_NE(options.find(one), std::string::npos) << one << " in " << options;
 }
 
 TEST(migrations, every_table_and_column_has_a_comment) {

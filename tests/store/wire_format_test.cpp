@@ -215,6 +215,31 @@ TEST(connection, a_url_keeps_its_options_and_gets_ours) {
     EXPECT_NE(text.find("tcp_user_timeout='8000'"), std::string::npos);
 }
 
+// Who waits for an answer and has sent nothing that could go unacknowledged hears of a dead network by these alone:
+// after 3 s without a byte, two probes of 2 s.
+TEST(connection, an_unreachable_database_frees_its_thread_within_eight_seconds) {
+    auto const text = connection_string({.url = "postgresql://h/d"}, {.name = "n"}).value();
+    for (char const* ours : {"keepalives='1'", "keepalives_idle='3'", "keepalives_interval='2'", "keepalives_count='2'",
+                             "tcp_user_timeout='8000'", "connect_timeout='5'"})
+        EXPECT_NE(text.find(ours), std::string::npos) << ours << " in " << text;
+}
+
+TEST(connection, what_is_told_to_be_stored_is_durable_whatever_the_database_is_set_to) {
+    test_database db(test_database::kind::empty);
+    auto options = db.options();
+    options.url +=
+        std::string(options.url.find("://") == std::string::npos ? " " : "?") + "options='-c synchronous_commit=off'";
+    auto const setting = [&](std::string const& url, bool durable) {
+        session link({.url = url}, {.name = "n", .durable = durable});
+        return std::string(link.run_text("SHOW synchronous_commit").value().text(0, 0));
+    };
+    EXPECT_EQ(setting(options.url, false), "off");
+    EXPECT_EQ(setting(options.url, true), "on");
+    auto const own = options.url.find("commit=off");
+    options.url.replace(own, 10, "commit=remote_apply");
+    EXPECT_EQ(setting(options.url, true), "remote_apply") << "a stricter one is the operator's";
+}
+
 TEST(connection, tells_where_the_database_is_dialled) {
     auto const hosts = [](std::string const& url) {
         std::string out;
