@@ -80,13 +80,17 @@ TEST(lifecycle, a_database_that_hangs_keeps_neither_callers_nor_a_stop_waiting) 
     auto const listed = it.call("GET", "/api/v1/webhooks?account_id=acct_e2e", "", it.key());
     auto const created = it.call("POST", "/api/v1/webhooks?account_id=acct_e2e",
                                  R"({"name":"n","url":"https://example.com/","subscribed_events":["*"]})", it.key());
+    auto const begun = std::chrono::steady_clock::now();
     auto const code = it.stop(20s);
+    auto const took = std::chrono::steady_clock::now() - begun;
     for (auto const pid : postgres)
         ::kill(pid, SIGCONT); // it has been told to end and can hear it now
     EXPECT_EQ(answer.status, 503);
     EXPECT_EQ(listed.status, 503);
     EXPECT_EQ(created.status, 503);
     EXPECT_EQ(code, 1);
+    EXPECT_GE(took, 1500ms) << "not without the time that is configured";
+    EXPECT_LT(took, 8s) << "1.5 s, one for answers, three for its own PostgreSQL";
     EXPECT_NE(it.log().find("stopping without it"), std::string::npos);
     it.start();
     EXPECT_FALSE(it.publish().empty()) << "the next start is in order";
