@@ -161,6 +161,14 @@ task<exchanged> call_tls(place where, request asked, steady_time deadline) {
     co_return out; // closed without close_notify: the answer's length was checked
 }
 
+/// What a message repeats of a URL: there may be a password in front of an @, and a token behind a ? or a #.
+std::string without_secrets(std::string_view url) {
+    auto const at = url.rfind('@');
+    auto const rest = url.substr(at == std::string_view::npos ? 0 : at);
+    auto const shown = rest.substr(0, rest.find_first_of("?#"));
+    return (at == std::string_view::npos ? "" : "…") + std::string(shown) + (shown.size() < rest.size() ? "…" : "");
+}
+
 } // namespace
 
 std::string percent_encoded(std::string_view text) {
@@ -171,7 +179,7 @@ result<api_client> api_client::create(std::string_view base_url, std::string key
     auto const parsed = boost::urls::parse_uri({base_url.data(), base_url.size()});
     auto const wrong = [&base_url](std::string const& why) {
         return failure{fault::invalid_argument, "the daemon's URL (--url, --api or KLEN_WEBHOOKS_URL): \"" +
-                                                    std::string(base_url) + "\" " + why};
+                                                    without_secrets(base_url) + "\" " + why};
     };
     if (!parsed || parsed->encoded_host().empty())
         return wrong("is no URL: write one like http://127.0.0.1:8080");

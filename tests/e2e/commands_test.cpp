@@ -262,6 +262,8 @@ TEST(commands, keys_are_revoked_in_the_database_and_a_wrong_folder_is_left_alone
     auto const made = run_command({"key", "create", "--platform", "--name", "later", "--json"}, settings);
     ASSERT_EQ(made.code, 0) << made.err;
     auto const key = json::parse(made.out);
+    // The daemon knows it by now: it must hear of what another process did to it.
+    ASSERT_EQ(it.call("GET", "/api/v1/whoami", {}, std::string(key.at("key").as_string())).status, 200);
     auto const revoked = run_command({"key", "revoke", id_of(key)}, settings);
     EXPECT_EQ(revoked.code, 0) << revoked.err;
     EXPECT_TRUE(has(revoked.out, "revoked:")) << revoked.out;

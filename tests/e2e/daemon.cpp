@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <regex>
 #include <stdexcept>
 
 namespace klen::webhooks::e2e {
@@ -37,6 +38,16 @@ std::uint16_t free_port() {
     boost::asio::io_context context;
     boost::asio::ip::tcp::acceptor acceptor(context, {boost::asio::ip::make_address("127.0.0.1"), 0});
     return acceptor.local_endpoint().port();
+}
+
+std::string url_of(test::test_database const& database, std::string const& password) {
+    // Its keyword string is host='…' port=… user=… dbname=….
+    std::smatch part;
+    std::regex const form(R"(host='([^']*)' port=(\d+) user=(\w+) dbname=(\w+))");
+    if (!std::regex_search(database.url(), part, form))
+        throw std::runtime_error("the test database's address has changed its form: " + database.url());
+    return "postgresql://" + part[3].str() + (password.empty() ? "" : ":" + password) + "@/" + part[4].str() +
+           "?host=" + part[1].str() + "&port=" + part[2].str();
 }
 
 daemon::daemon(settings with) : environment_(std::move(with)) {
@@ -68,10 +79,13 @@ void daemon::start() {
     auto const ready = [this, before] {
         if (!process_->running())
             return true;
-        for (auto const& line : whole_lines(log().substr(before))) {
-            if (line.at("message") != "ready")
+        // In either format; the port is not the last thing on its line, so it is whole.
+        static std::regex const form(R"(\bready\b.*\bserver\.port"?[:=](\d+)[^\d])");
+        for (auto const& line : lines_of(log().substr(before))) {
+            std::smatch found;
+            if (!std::regex_search(line, found, form))
                 continue;
-            port_ = static_cast<std::uint16_t>(line.at("server.port").to_number<int>());
+            port_ = static_cast<std::uint16_t>(std::stoi(found[1].str()));
             return true;
         }
         return false;

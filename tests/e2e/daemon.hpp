@@ -1,6 +1,7 @@
 #pragma once
 
 #include "e2e/child.hpp"
+#include "support/test_database.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -97,5 +98,8 @@ class receiver {
 
 /// A port that nobody listens on just now.
 std::uint16_t free_port();
+
+/// The test database as the URL that the configuration asks for. It is trusted without the password.
+std::string url_of(test::test_database const& database, std::string const& password = {});
 
 } // namespace klen::webhooks::e2e

@@ -10,21 +10,11 @@
 
 #include <filesystem>
 #include <regex>
-#include <stdexcept>
 
 namespace klen::webhooks::e2e {
 namespace {
 
 constexpr char const* master_key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-
-/// The test database as the URL that the configuration asks for: its keyword string is host='…' port=… user=… dbname=….
-std::string url_of(test::test_database const& database) {
-    std::smatch part;
-    std::regex const form(R"(host='([^']*)' port=(\d+) user=(\w+) dbname=(\w+))");
-    if (!std::regex_search(database.url(), part, form))
-        throw std::runtime_error("the test database's address has changed its form: " + database.url());
-    return "postgresql://" + part[3].str() + "@/" + part[4].str() + "?host=" + part[1].str() + "&port=" + part[2].str();
-}
 
 /// What the daemon says to a person when it cannot start: its lines on standard error.
 std::vector<std::string> refusal(finished const& done) { return lines_of(done.err); }

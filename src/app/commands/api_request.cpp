@@ -28,9 +28,10 @@ result<void> put_headers(json_writer& out, std::vector<std::string> const& lines
     out.key("headers").begin_object();
     for (auto const& line : lines) {
         auto const colon = line.find(':');
-        if (colon == 0 || colon == std::string::npos)
-            return failure{fault::invalid_argument,
-                           "--header: write \"Name: value\", not \"" + terminal_safe(line, 200) + "\""};
+        if (colon == 0 || colon == std::string::npos) // it is not repeated: such values are often tokens
+            return failure{fault::invalid_argument, "--header: write \"Name: value\"; number " +
+                                                        std::to_string(&line - lines.data() + 1) +
+                                                        " has no colon behind a name"};
         auto const value = line.find_first_not_of(' ', colon + 1);
         out.raw(json_quoted(line.substr(0, colon)) + ":" +
                 json_quoted(value == std::string::npos ? "" : line.substr(value)));
