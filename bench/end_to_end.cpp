@@ -136,8 +136,7 @@ class row_measurement {
     /// At half the highest rate, and of a lone event on an idle daemon.
     void add_latencies(json::object& row, double events_per_second) {
         constexpr double lone_rate = 50;
-        if (!what().tls)
-            stage_.receive_ourselves(static_cast<std::size_t>(events_per_second * how_.seconds) + 1000);
+        stage_.receive_ourselves(static_cast<std::size_t>(events_per_second * how_.seconds) + 1000);
         // Connections to the receiver that was are found dead, one by one.
         std::this_thread::sleep_for(std::chrono::milliseconds(500));
         run("before half the rate", {connections_, events_per_second / 2, 1});

@@ -64,11 +64,11 @@ void stage::stop_daemon() {
 }
 
 void stage::receive_ourselves(std::size_t events_max) {
-    if (what_.tls)
-        throw std::runtime_error("the sink speaks no TLS");
     nginx_->stop();
-    sink_ = std::make_unique<sink>(
-        sink::options{.port = nginx_->port(), .deliveries_max = events_max * what_.fan_out, .fan_out = what_.fan_out});
+    sink_ = std::make_unique<sink>(sink::options{.port = nginx_->port(),
+                                                 .deliveries_max = events_max * what_.fan_out,
+                                                 .fan_out = what_.fan_out,
+                                                 .tls = tls_ ? &*tls_ : nullptr});
 }
 
 std::uint64_t stage::delivered_so_far() {

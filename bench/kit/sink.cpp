@@ -1,6 +1,7 @@
 #include "kit/sink.hpp"
 
 #include "kit/events.hpp"
+#include "kit/sink_tls.hpp"
 #include "kit/times.hpp"
 
 #include <array>
@@ -67,6 +68,8 @@ class sink::server {
   public:
     server(sink& owner, descriptor listener, options const& how)
         : owner_(owner), how_(how), listener_(std::move(listener)), poll_(epoll_create1(EPOLL_CLOEXEC)) {
+        if (how.tls != nullptr)
+            tls_ = std::make_unique<sink_tls>(*how.tls);
         watch(listener_.get(), EPOLLIN, nullptr);
         watch(owner_.wake_.get(), EPOLLIN, nullptr);
     }
@@ -90,6 +93,7 @@ class sink::server {
     };
     struct connection {
         descriptor socket;
+        ssl_ptr tls; ///< null: plain
         host* at = nullptr;
         std::string in;
         std::int64_t first_byte = 0;
@@ -146,13 +150,17 @@ class sink::server {
             c.socket = std::move(got);
             c.at = &hosts_[here.sin_addr.s_addr];
             raise(owner_.most_connections_, ++c.at->connections);
+            if (tls_)
+                c.tls = tls_->accept(c.socket.get(), here.sin_addr.s_addr);
             watch(c.socket.get(), EPOLLIN, &c);
         }
     }
 
     void read(connection& c) {
         std::array<char, 16384> buffer;
-        auto const n = ::recv(c.socket.get(), buffer.data(), buffer.size(), 0);
+        // A record at most: what comes after it stays in the socket, which is ready again at once.
+        auto const n = c.tls ? receive_through(*c.tls, buffer.data(), buffer.size())
+                             : ::recv(c.socket.get(), buffer.data(), buffer.size(), 0);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0)
@@ -222,7 +230,12 @@ class sink::server {
 
     static void send(connection& c, std::string_view what) {
         // Small, and the client reads: what does not fit into the socket's buffer is of no interest.
-        [[maybe_unused]] auto const n = ::send(c.socket.get(), what.data(), what.size(), MSG_NOSIGNAL);
+        [[maybe_unused]] auto const n = write(c, what);
+    }
+
+    static ssize_t write(connection& c, std::string_view what) {
+        return c.tls ? send_through(*c.tls, what.data(), what.size())
+                     : ::send(c.socket.get(), what.data(), what.size(), MSG_NOSIGNAL);
     }
 
     void answer(connection& c) {
@@ -263,7 +276,7 @@ class sink::server {
 
     void pour(connection& c) {
         static std::string const much(65536, 'x');
-        if (::send(c.socket.get(), much.data(), much.size(), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+        if (write(c, much) < 0 && errno != EAGAIN)
             close(c);
     }
 
@@ -272,6 +285,7 @@ class sink::server {
         if (c.under_way)
             --c.at->requests;
         c.open = false;
+        c.tls.reset();
         c.socket = descriptor();
         // Events of this very round may still name it.
         closed_.splice(closed_.end(), open_, c.place);
@@ -281,6 +295,7 @@ class sink::server {
     options how_;
     descriptor listener_;
     descriptor poll_;
+    std::unique_ptr<sink_tls> tls_;
     timespec timeout_{};
     std::list<connection> open_;
     std::list<connection> closed_;

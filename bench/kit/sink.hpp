@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kit/nginx.hpp"
 #include "kit/socket.hpp"
 
 #include <atomic>
@@ -22,6 +23,7 @@ class sink {
         std::size_t deliveries_max = 0; ///< arrivals are kept for slots below this
         std::size_t fan_out = 1;        ///< slot = event number × fan_out + the number in the path
         std::chrono::milliseconds answer_after{0};
+        certificates const* tls = nullptr; ///< speaks TLS when set; outlives the sink
     };
     explicit sink(options const& how);
     ~sink();
@@ -29,7 +31,8 @@ class sink {
     sink& operator=(sink const&) = delete;
 
     std::uint16_t port() const { return port_; }
-    /// First byte of the first request for that slot, ns of the steady clock; 0: none came.
+    /// First byte of the first request (over TLS: when it was decrypted) for that slot, ns of the steady clock; 0: none
+    /// came.
     std::int64_t arrived(std::size_t slot) const { return arrived_[slot].load(std::memory_order_relaxed); }
     /// Forgets all arrivals.
     void reset();
