@@ -83,6 +83,11 @@ TEST(settings, nothing_given_means_the_defaults) {
     EXPECT_EQ(got.values.log.format, log::format::text);
     EXPECT_EQ(got.values.log.attempts, true);
     EXPECT_EQ(default_config().server.listen_port, 8080);
+    // What another instance changed or revoked is seen within a second.
+    EXPECT_LE(default_config().database.watch_interval, milliseconds(500));
+    // Node.js closes after 5 s what nobody uses: whoever reuses a connection just then meets a RST.
+    EXPECT_LT(default_config().egress.idle_timeout, std::chrono::seconds(5));
+    EXPECT_GT(default_config().egress.idle_timeout, std::chrono::seconds(1));
 }
 
 TEST(settings, file_sets_values_of_every_type) {

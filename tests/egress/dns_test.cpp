@@ -154,10 +154,13 @@ TEST_F(dns, equal_questions_at_the_same_time_are_asked_once) {
 }
 
 TEST_F(dns, names_are_absolute) {
+    ::setenv("LOCALDOMAIN", "search.test", 1); // what resolv.conf of a cluster says for all of its pods
+    auto const restore = std::unique_ptr<void, void (*)(void*)>(this, [](void*) { ::unsetenv("LOCALDOMAIN"); });
     server.tell("single.search.test", {addresses({"127.0.0.1"})});
     server.tell("single", {failing(kind::no_such_name)});
     EXPECT_EQ(post("http://single/").error, error_class::dns_not_found);
     EXPECT_EQ(server.questions("single"), 1);
+    EXPECT_EQ(server.questions("single.search.test"), 0);
 }
 
 TEST_F(dns, localhost_is_this_machine_whatever_the_name_server_says) {

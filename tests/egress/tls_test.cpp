@@ -37,6 +37,17 @@ TEST_F(tls, a_certificate_for_the_address_is_accepted) {
     EXPECT_TRUE(post(receiver.url()).succeeded());
 }
 
+// RFC 6066 §3. Many receivers share an address, and choose their certificate by it.
+TEST_F(tls, the_server_is_asked_for_by_the_name_in_the_url_and_never_by_an_address) {
+    scripted_receiver receiver(script().answer(200),
+                               with(ca.issue({.names = {"localhost"}, .addresses = {"127.0.0.1"}})));
+    ASSERT_TRUE(post(receiver.url("/hook", "localhost")).succeeded());
+    ASSERT_TRUE(post(receiver.url("/hook", "127.0.0.1")).succeeded());
+    ASSERT_EQ(receiver.requests().size(), 2U);
+    EXPECT_EQ(receiver.requests()[0].server_name, "localhost");
+    EXPECT_EQ(receiver.requests()[1].server_name, "");
+}
+
 TEST_F(tls, a_large_body_arrives_whole) {
     scripted_receiver receiver(script().answer(200), with(ca.issue()));
     std::string const body(3'000'000, 'x');

@@ -192,6 +192,8 @@ class scripted_connection {
                 return;
         out.body = in_.substr(0, length);
         in_.erase(0, length);
+        if (auto const* const name = ssl_ ? SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name) : nullptr)
+            out.server_name = name;
         std::lock_guard lock(owner_.mutex_);
         owner_.requests_.push_back(std::move(out));
         owner_.changed_.notify_all();

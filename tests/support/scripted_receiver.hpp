@@ -72,6 +72,7 @@ struct received_request {
     int connection = 0; ///< 1 for the first that was accepted
     std::string head;   ///< request line and header lines, with CRLF, without the empty line
     std::string body;
+    std::string server_name; ///< that the client asked for in the TLS handshake (SNI); "" for none
 
     std::string request_line() const { return head.substr(0, head.find("\r\n")); }
     /// Value of the first such header (any case); nothing when there is none.
