@@ -1,9 +1,12 @@
 #include "klen/webhooks/store/delivery_store.hpp"
 
 #include "claims.hpp"
+#include "clock_watch.hpp"
 #include "history_rows.hpp"
 #include "outcomes.hpp"
 #include "worker.hpp"
+
+#include "klen/webhooks/base/log.hpp"
 
 #include <algorithm>
 #include <unordered_map>
@@ -21,7 +24,8 @@ constexpr statement add_instance{"add_instance",
                                  " SELECT instance_id, $2::text, $3::text FROM me) SELECT instance_id FROM me"};
 constexpr statement beat{"heartbeat",
                          "UPDATE instances SET heartbeat_at = clock_timestamp(), heartbeat_count = heartbeat_count + 1"
-                         " WHERE instance_id = $1::bigint RETURNING instance_id"};
+                         " WHERE instance_id = $1::bigint"
+                         " RETURNING (extract(epoch FROM heartbeat_at) * 1000)::bigint"};
 constexpr statement list_instances{
     "list_instances", "SELECT instance_id, heartbeat_count,"
                       " (extract(epoch FROM clock_timestamp() - heartbeat_at) * 1000)::bigint FROM instances"};
@@ -133,12 +137,16 @@ class real_store final : public delivery_store {
     }
 
     task<result<void>> heartbeat(instance_id self) override {
-        std::function<result<void>(session&)> job = [self](session& on) -> result<void> {
+        std::function<result<void>(session&)> job = [this, self](session& on) -> result<void> {
+            auto const asked = boot_clock::now();
             auto const seen = on.run(beat, parameters().int8(self.value));
             if (!seen)
                 return seen.error();
             if (seen->empty())
                 return failure{fault::lease_lost, "this instance was given up by the others"};
+            if (auto const jumped = clock_.seen(milliseconds(seen->int8(0, 0)), asked, boot_clock::now()))
+                log::warn("the database's clock has jumped: what waits is due earlier or later by as much",
+                          {{"jumped_ms", *jumped}});
             return {};
         };
         return heartbeats_.call(std::move(job));
@@ -231,7 +239,8 @@ class real_store final : public delivery_store {
   private:
     delivery_config delivery_;
     failure_rules rules_;
-    claims waiting_; ///< used by the thread of `claims_` only
+    claims waiting_;    ///< used by the thread of `claims_` only
+    clock_watch clock_; ///< used by the thread of `heartbeats_` only
     worker heartbeats_;
     worker claims_;
     worker outcomes_;

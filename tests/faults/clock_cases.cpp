@@ -94,6 +94,9 @@ void clocks(run_options const& how, report& out) {
                " repeats, at least " + std::to_string(least) + " events accepted in each 4 s");
     if (out.found.repeats > 0)
         out.violation(std::to_string(out.found.repeats) + " repeats");
+    for (auto const& one : on.daemons)
+        if (one->log().find("the database's clock has jumped") == std::string::npos)
+            out.violation(one->name() + " says nothing of the jumps of PostgreSQL's clock");
     if (taken_for_dead(on))
         out.violation("a jump of a clock was taken for a death");
 }

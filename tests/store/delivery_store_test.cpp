@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <set>
 
 namespace klen::webhooks::store {
@@ -276,6 +277,20 @@ TEST_F(delivery_store_test, a_heartbeat_is_seen_and_a_removed_instance_learns_of
     auto const lost = run(queue->heartbeat(me));
     ASSERT_FALSE(lost);
     EXPECT_EQ(lost.error().kind, fault::lease_lost);
+}
+
+// On a connection of their own: a table that somebody locks must not look like a death.
+TEST_F(delivery_store_test, heartbeats_go_on_while_everything_else_waits_for_a_table) {
+    add_many(hook, 1);
+    session other(db.options(), {.name = "other"});
+    ASSERT_TRUE(other.run_text("BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"));
+    auto waiting = std::async(std::launch::async, [&] { return claim(1).deliveries.size(); });
+    ASSERT_TRUE(eventually([&] { return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0; }));
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(run(queue->heartbeat(me)));
+    EXPECT_EQ(waiting.wait_for(std::chrono::seconds(0)), std::future_status::timeout) << "the claim still waits";
+    ASSERT_TRUE(other.run_text("COMMIT"));
+    EXPECT_EQ(waiting.get(), 1U);
 }
 
 TEST_F(delivery_store_test, a_dead_instances_leases_are_freed_once_and_a_living_ones_not) {

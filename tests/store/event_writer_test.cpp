@@ -1,5 +1,6 @@
 #include "klen/webhooks/store/event_writer.hpp"
 
+#include "store/session.hpp"
 #include "store/store_support.hpp"
 #include "store/unix_proxy.hpp"
 
@@ -93,6 +94,43 @@ TEST_F(event_writer_test, what_is_parked_or_due_counts_as_well) {
     for (auto& answer : answers)
         ASSERT_TRUE(answer.get());
     EXPECT_LE(db.number("SELECT max(n) FROM (SELECT count(*) AS n FROM deliveries GROUP BY xmin) t"), 4 * 50);
+}
+
+// A sequence is not rolled back: the first try fails, the next one does not.
+TEST_F(event_writer_test, a_deadlock_or_a_conflict_is_tried_again_and_nobody_hears_of_it) {
+    add_webhook(db, "a", {"*"});
+    auto writer = make();
+    for (char const* code : {"40P01", "40001", "55P03"}) {
+        db.query(std::string("CREATE SEQUENCE tries; CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$"
+                             " BEGIN IF nextval('tries') = 1 THEN RAISE EXCEPTION 'planted' USING ERRCODE = '") +
+                 code +
+                 "'; END IF; RETURN NEW; END $$;"
+                 "CREATE TRIGGER fail_once BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION fail_once()");
+        auto const answer = submit(*writer, make_event("a")).get();
+        EXPECT_TRUE(answer) << code;
+        EXPECT_EQ(db.number("SELECT last_value FROM tries"), 2) << code << ": it has failed once";
+        db.query("DROP TRIGGER fail_once ON events; DROP FUNCTION fail_once; DROP SEQUENCE tries");
+    }
+    EXPECT_EQ(count("events"), 3);
+    EXPECT_EQ(count("deliveries"), 3);
+}
+
+// A timeout that hits a commit leaves everybody in doubt: there is none, however short those of other calls are.
+TEST_F(event_writer_test, no_statement_timeout_ends_a_commit) {
+    session other(db.options(), {.name = "other"});
+    ASSERT_TRUE(other.run_text("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE"));
+    auto options = db.options();
+    options.statement_timeout = milliseconds(100);
+    auto const writer = event_writer::create(options, limits, gate);
+    auto answer = submit(*writer, make_event("a"));
+    auto const longest = [&] {
+        return db.number("SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start) * 1000), 0)::bigint"
+                         " FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake'"
+                         " AND wait_event_type = 'Lock'");
+    };
+    EXPECT_TRUE(eventually([&] { return longest() > 300; })) << "the statement was given up";
+    ASSERT_TRUE(other.run_text("COMMIT"));
+    EXPECT_TRUE(answer.get());
 }
 
 TEST_F(event_writer_test, stores_what_it_was_given) {
