@@ -12,6 +12,14 @@ DECLARE
     removed bigint;
     oldest timestamptz := date_trunc('day', now() - kept, 'UTC');
 BEGIN
+    -- The default partitions are never dropped: usually empty, so row by row is good enough. Before anything is dropped, which
+    -- keeps everybody away until the commit.
+    DELETE FROM events_default WHERE event_id < uuid_v7_floor(oldest) AND accepted_at < oldest;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of events_default'; END IF;
+    DELETE FROM attempts_default WHERE delivery_id < uuid_v7_floor(oldest) AND started_at < oldest;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of attempts_default'; END IF;
     FOR child IN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent IN ('events'::regclass, 'attempts'::regclass) AND c.relname ~ '_\d{8}$'
@@ -21,12 +29,5 @@ BEGIN
         EXECUTE format('DROP TABLE %I', child);
         RETURN NEXT 'dropped ' || child;
     END LOOP;
-    -- The default partitions are never dropped: usually empty, so row by row is good enough.
-    DELETE FROM events_default WHERE accepted_at < oldest;
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of events_default'; END IF;
-    DELETE FROM attempts_default WHERE started_at < oldest;
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF removed > 0 THEN RETURN NEXT 'removed ' || removed || ' rows of attempts_default'; END IF;
 END $$;
 COMMENT ON FUNCTION drop_partitions(interval) IS 'Drops the partitions whose whole day is older than that, and what was accepted before in the default ones; returns what it did.';

@@ -164,6 +164,8 @@ task<exchanged> call_tls(place where, request asked, steady_time deadline) {
 /// What a message repeats of a URL: there may be a password in front of an @, and a token behind a ? or a #.
 std::string without_secrets(std::string_view url) {
     auto const at = url.rfind('@');
+    if (at != std::string_view::npos && url.find_first_of("?#") < at)
+        return "…";
     auto const rest = url.substr(at == std::string_view::npos ? 0 : at);
     auto const shown = rest.substr(0, rest.find_first_of("?#"));
     return (at == std::string_view::npos ? "" : "…") + std::string(shown) + (shown.size() < rest.size() ? "…" : "");

@@ -64,7 +64,8 @@ class hard_stop {
         std::unique_lock lock(mutex_);
         if (changed_.wait_for(lock, bound, [this] { return done_; }))
             return;
-        log::error("the database does not answer: stopping without it; what is not recorded will be sent again",
+        log::error("stopping takes too long, as when the database does not answer: leaving; what is not recorded will "
+                   "be sent again",
                    {{"waited_ms", bound}});
         log::flush();
         _exit(exit_failed);
@@ -82,7 +83,9 @@ constexpr side_thread::limits signing_limits{.waiting_max = 32, .waiting_of_acco
 /// What they hold are bodies, which have a budget.
 constexpr side_thread::limits judging_limits{.waiting_max = 1024, .waiting_of_account_max = 64};
 
-/// For the private PostgreSQL to stop, which comes last. Without one a stop ends after 12 s with the usual settings.
+/// For all that comes before and after the deliveries. With the usual settings a stop ends after 12 s at the latest.
+constexpr milliseconds stop_margin{1'500};
+/// And for the private PostgreSQL, which stops last.
 constexpr milliseconds private_stop_bound{3'000};
 
 /// Why the daemon could not start: thrown during start-up only, and caught in `serve`.
@@ -423,7 +426,7 @@ void daemon::drain() {
     if (draining_.exchange(true))
         return;
     signals_.die_at_next();
-    bound_.emplace(settings_.dispatch.shutdown_timeout + answer_bound +
+    bound_.emplace(settings_.dispatch.shutdown_timeout + stop_margin +
                    (where_.own ? private_stop_bound : milliseconds(0)));
     if (running_) {
         log::info("stopping");

@@ -362,7 +362,7 @@ section declare_dispatch() {
     s.number("lease_timeout_ms", &c::lease_timeout, unit::milliseconds, 15000, {1000, 600000},
              "An instance that has not shown itself for so long loses its deliveries to the others. The same on all "
              "instances.");
-    s.number("shutdown_timeout_ms", &c::shutdown_timeout, unit::milliseconds, 11000, {100, 600000},
+    s.number("shutdown_timeout_ms", &c::shutdown_timeout, unit::milliseconds, 10500, {100, 600000},
              "How long stopping waits for requests under way. More than delivery.attempt_timeout_ms.");
     return s.finish();
 }

@@ -52,7 +52,7 @@ connection_options quick(connection_options options) {
 class real_api_store final : public api_store {
   public:
     real_api_store(connection_options const& options, std::uint32_t connections)
-        : calls_(options, {.name = "api", .statement_timeout = options.statement_timeout, .durable = true}, std::max(connections, 1U),
+        : calls_(options, {.name = "api", .statement_timeout = options.statement_timeout}, std::max(connections, 1U),
                  jobs_max),
           watch_(options, {.name = "watch", .statement_timeout = options.statement_timeout}, 1, 4),
           pings_(quick(options), {.name = "ready", .statement_timeout = ping_time}, 1, 1),

@@ -31,8 +31,7 @@ std::vector<std::string> parts_of(std::string_view list) {
 
 constexpr statement ask_settings{
     "check_settings", "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),"
-                      " current_setting('fsync'), current_setting('full_page_writes'),"
-                      " current_setting('synchronous_commit')"};
+                      " current_setting('fsync'), current_setting('full_page_writes')"};
 
 void warn_when_unsafe(std::string_view setting, std::string_view value, connection_options const& options) {
     if (value == "off")
@@ -103,7 +102,6 @@ result<void> check_connection(connection_options const& options) {
                        "PostgreSQL 15 or later is needed; this one is " + std::string(answer->text(0, 1))};
     warn_when_unsafe("fsync", answer->text(0, 2), options);
     warn_when_unsafe("full_page_writes", answer->text(0, 3), options);
-    warn_when_unsafe("synchronous_commit", answer->text(0, 4), options);
     return {};
 }
 

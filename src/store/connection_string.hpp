@@ -14,8 +14,8 @@ struct session_profile {
     std::string name;                 ///< in application_name: "klen-webhooks <name>"
     milliseconds statement_timeout{}; ///< 0: none; intake and outcome sessions, so that no commit is ever cut
     milliseconds lock_timeout{};      ///< 0: none
-    /// How long a transaction may stand open while nobody works in it; 0: as long as it likes. A daemon that freezes, or
-    /// is cut off, in the middle of one keeps its locks that long, and others may wait for them.
+    /// How long a transaction may stand open while nobody works in it; 0: as long as it likes. A daemon that freezes,
+    /// or is cut off, in the middle of one keeps its locks that long, and others may wait for them.
     milliseconds idle_transaction_timeout{};
     /// Plans are made once, without a look at the parameters, and never read a whole table if there is an index. That
     /// alone is not enough: a plan that is made while a table has a handful of rows may begin with that table (a scan
@@ -26,9 +26,6 @@ struct session_profile {
     /// The same for lists: a plan, made once, that follows indexes in their order and is ended by its LIMIT, even where
     /// a table was so small when it was made that reading and sorting it would have been cheaper.
     bool ordered_plans = false;
-    /// A commit that was confirmed survives a crash of PostgreSQL, although its configuration, the role or the URL says
-    /// synchronous_commit = off. For what callers are told that it is stored; of the rest a crash costs a repeat.
-    bool durable = false;
 };
 
 /// Keyword and value of every setting that `url` (a URI or a keyword string) gives. The failure never shows the text.

@@ -40,7 +40,7 @@ failure const in_doubt{fault::connection_lost,
 class writer final : public event_writer {
   public:
     writer(connection_options const& options, intake_config const& limits, lane_gate& gate)
-        : gate_(gate), link_(options, {.name = "intake", .index_plans = true, .durable = true}), queue_(limits),
+        : gate_(gate), link_(options, {.name = "intake", .index_plans = true}), queue_(limits),
           thread_([this] { serve(); }) {}
     ~writer() override { end(true); }
 

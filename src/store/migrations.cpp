@@ -19,10 +19,11 @@ namespace {
 /// One number for every klen-webhooks: who holds it migrates, the others wait.
 constexpr char const* take_turn = "SELECT pg_advisory_lock(7236284118011)";
 /// Who waits for a table has everybody who comes later wait behind it, publishers too: so it waits for a moment, gives
-/// way, and tries again. Shorter than publishers' patience (intake.hang_timeout_ms).
-constexpr milliseconds lock_timeout{700};
+/// way, and tries again. Shorter than publishers' patience (intake.hang_timeout_ms), but longer than the second after
+/// which PostgreSQL ends an autovacuum that is in somebody's way (deadlock_timeout).
+constexpr milliseconds lock_timeout{1'200};
 constexpr milliseconds lock_pause{700};
-constexpr int lock_tries = 40;
+constexpr int lock_tries = 30;
 
 constexpr statement list_applied{"list_applied_migrations",
                                  "SELECT number, name, checksum FROM schema_migrations ORDER BY number"};
@@ -129,10 +130,11 @@ result<void> apply_once(session& link, migration const& what) {
 result<void> apply(session& link, migration const& what) {
     for (int tries = 1;; ++tries) {
         auto done = apply_once(link, what);
-        if (done || done.error().kind != fault::database_busy || tries == lock_tries)
+        if (done || !is_lock_timeout(done.error()) || tries == lock_tries)
             return done;
         if (tries == 1)
-            log::info("a migration waits for a table that is in use", {{"migration", what.name}});
+            log::info("a migration waits for a table that is in use",
+                      {{"migration", what.name}, {"error.message", done.error().message}});
         std::this_thread::sleep_for(lock_pause);
     }
 }

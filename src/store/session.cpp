@@ -24,6 +24,9 @@ std::string primary_message(std::string_view what) {
     return storable_text(what.substr(0, message_bytes_max));
 }
 
+/// How `translate_exception` ends the message.
+std::string state_shown(std::string_view sqlstate) { return " (SQLSTATE " + std::string(sqlstate) + ")"; }
+
 fault fault_of(std::string_view sqlstate) {
     // 57P0x: the server is stopping, starting or crashed; 25006: it has become a standby.
     if (sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P0") || sqlstate == "25006")
@@ -45,7 +48,7 @@ failure translate_exception(bool link_is_open) {
         auto const kind = link_is_open ? fault_of(e.sqlstate()) : fault::connection_lost;
         auto message = primary_message(e.what());
         if (!e.sqlstate().empty())
-            message += " (SQLSTATE " + e.sqlstate() + ")";
+            message += state_shown(e.sqlstate());
         return {kind, std::move(message)};
     } catch (pqxx::broken_connection const& e) {
         return {fault::connection_lost, primary_message(e.what())};
@@ -179,6 +182,8 @@ failure session::note_failure(failure what) {
     return what;
 }
 
+bool is_lock_timeout(failure const& why) { return why.message.ends_with(state_shown("55P03")); }
+
 result<void> session::connect() {
     if (impl_)
         return {};
@@ -193,10 +198,10 @@ result<void> session::connect() {
         auto const answer = first.exec("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
         if (!answer.empty())
             backend_ = {answer[0][0].as<std::int32_t>(), answer[0][1].as<std::string>()};
-        // Not in the connection's options: a stricter value than `on` is the operator's.
-        if (profile_.durable)
-            first.exec("SELECT set_config('synchronous_commit', 'on', false)"
-                       " WHERE current_setting('synchronous_commit') = 'off'");
+        // What was confirmed survives a crash of PostgreSQL, although its configuration, the role or the URL says
+        // otherwise, or will. Not in the connection's options: a stricter value than `on` is the operator's.
+        first.exec("SELECT set_config('synchronous_commit', CASE WHEN s = 'off' THEN 'on' ELSE s END, false)"
+                   " FROM current_setting('synchronous_commit') s");
         impl_ = std::move(made);
         first.commit();
     } catch (...) {

@@ -48,6 +48,9 @@ class rows {
     std::shared_ptr<impl const> impl_;
 };
 
+/// Whether a statement was given up because somebody else held a lock for longer than the session's lock timeout.
+bool is_lock_timeout(failure const& why);
+
 /// One backend, told from every other for ever: what a commit in doubt is settled with.
 struct backend_identity {
     std::int32_t pid = 0;

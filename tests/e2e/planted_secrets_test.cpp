@@ -83,6 +83,8 @@ class echoing_receiver {
     void answer(tcp::iostream& peer) {
         std::string first;
         std::getline(peer, first);
+        if (first.size() < 9)
+            return; // closed before it asked for anything
         std::size_t length = 0;
         std::string credentials;
         std::string fields;

@@ -100,6 +100,26 @@ TEST(start, missing_migrations_are_refused_until_migrate_has_run) {
     EXPECT_EQ(it.stop(), 0);
 }
 
+// Private ranges are allowed here: what is the daemon's own stays refused all the same.
+TEST(start, a_webhook_never_leads_to_the_daemon_itself) {
+    auto const api = free_port();
+    auto const operations = free_port();
+    daemon it(daemon::settings{{"KLEN_WEBHOOKS_SERVER_LISTEN_PORT", std::to_string(api)},
+                               {"KLEN_WEBHOOKS_SERVER_OPERATIONS_ADDRESS", "127.0.0.1"},
+                               {"KLEN_WEBHOOKS_SERVER_OPERATIONS_PORT", std::to_string(operations)}});
+    it.start();
+    auto const create = [&](std::string const& host, std::uint16_t port) {
+        return it.call("POST", "/api/v1/webhooks?account_id=acct_e2e",
+                       R"({"name":"n","url":"http://)" + host + ":" + std::to_string(port) +
+                           R"(/","subscribed_events":["*"]})",
+                       it.key());
+    };
+    for (auto const port : {api, operations})
+        for (char const* host : {"127.0.0.1", "localhost"})
+            EXPECT_EQ(create(host, port).status, 400) << host << " " << port;
+    EXPECT_EQ(create("127.0.0.1", free_port()).status, 201) << "it is not the range that is refused";
+}
+
 TEST(start, a_daemon_leaves_core_dumps_only_where_that_is_allowed) {
     if (testing::sanitized)
         GTEST_SKIP() << "sanitizers forbid core dumps themselves: their shadow memory makes them huge";

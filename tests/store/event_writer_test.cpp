@@ -124,9 +124,10 @@ TEST_F(event_writer_test, no_statement_timeout_ends_a_commit) {
     auto const writer = event_writer::create(options, limits, gate);
     auto answer = submit(*writer, make_event("a"));
     auto const longest = [&] {
-        return db.number("SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start) * 1000), 0)::bigint"
-                         " FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake'"
-                         " AND wait_event_type = 'Lock'");
+        return db.number(
+            "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start) * 1000), 0)::bigint"
+            " FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake' AND datname = current_database()"
+            " AND wait_event_type = 'Lock'");
     };
     EXPECT_TRUE(eventually([&] { return longest() > 300; })) << "the statement was given up";
     ASSERT_TRUE(other.run_text("COMMIT"));
@@ -496,7 +497,8 @@ TEST_F(event_writer_test, a_backend_that_is_ended_in_mid_statement_stores_nothin
     db.query(hold);
     auto waiting = submit(*writer, make_event("a"));
     ASSERT_TRUE(eventually([&] {
-        return db.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake'"
+        return db.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake' AND "
+                         "datname = current_database()"
                          " AND datname = current_database() AND wait_event_type = 'Lock'") == 1;
     }));
     EXPECT_EQ(db.number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name ="

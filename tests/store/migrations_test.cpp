@@ -55,7 +55,8 @@ TEST(migrations, one_that_waits_for_a_table_holds_up_nobody) {
     for (int seen = 0; seen < 2; ++seen) {
         // Seen twice, because it gave way and came again.
         auto const waits = [&] {
-            return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") == 1;
+            return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+                             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1;
         };
         ASSERT_TRUE(eventually(waits));
         ASSERT_TRUE(other.run_text("SELECT FROM first")) << "waited behind the migration";

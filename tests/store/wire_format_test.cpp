@@ -224,20 +224,19 @@ TEST(connection, an_unreachable_database_frees_its_thread_within_eight_seconds) 
         EXPECT_NE(text.find(ours), std::string::npos) << ours << " in " << text;
 }
 
-TEST(connection, what_is_told_to_be_stored_is_durable_whatever_the_database_is_set_to) {
+TEST(connection, what_is_committed_is_durable_whatever_the_database_is_set_to) {
     test_database db(test_database::kind::empty);
     auto options = db.options();
     options.url +=
         std::string(options.url.find("://") == std::string::npos ? " " : "?") + "options='-c synchronous_commit=off'";
-    auto const setting = [&](std::string const& url, bool durable) {
-        session link({.url = url}, {.name = "n", .durable = durable});
+    auto const setting = [](std::string const& url) {
+        session link({.url = url}, {.name = "n"});
         return std::string(link.run_text("SHOW synchronous_commit").value().text(0, 0));
     };
-    EXPECT_EQ(setting(options.url, false), "off");
-    EXPECT_EQ(setting(options.url, true), "on");
+    EXPECT_EQ(setting(options.url), "on");
     auto const own = options.url.find("commit=off");
     options.url.replace(own, 10, "commit=remote_apply");
-    EXPECT_EQ(setting(options.url, true), "remote_apply") << "a stricter one is the operator's";
+    EXPECT_EQ(setting(options.url), "remote_apply") << "a stricter one is the operator's";
 }
 
 TEST(connection, tells_where_the_database_is_dialled) {
