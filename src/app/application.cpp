@@ -64,9 +64,7 @@ class hard_stop {
         std::unique_lock lock(mutex_);
         if (changed_.wait_for(lock, bound, [this] { return done_; }))
             return;
-        log::error("stopping takes too long, as when the database does not answer: leaving; what is not recorded will "
-                   "be sent again",
-                   {{"waited_ms", bound}});
+        log::error("stopping takes too long: leaving; what is not recorded will be sent again", {{"waited_ms", bound}});
         log::flush();
         _exit(exit_failed);
     }

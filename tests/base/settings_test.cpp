@@ -356,7 +356,7 @@ TEST(settings, contradictions_point_at_what_was_written) {
     EXPECT_THAT(
         errors_of("", {{"KLEN_WEBHOOKS_DELIVERY_ATTEMPT_TIMEOUT_MS", "11000"}}),
         ElementsAre(HasSubstr("KLEN_WEBHOOKS_DELIVERY_ATTEMPT_TIMEOUT_MS: dispatch.shutdown_timeout_ms: must be "
-                              "more than delivery.attempt_timeout_ms (11000), not 11000")));
+                              "more than delivery.attempt_timeout_ms (11000), not 10500")));
     EXPECT_THAT(
         errors_of("server.body_bytes_max = 262143"),
         ElementsAre(HasSubstr("klen.toml:1: server.body_bytes_max: must be at least intake.payload_bytes_max")));

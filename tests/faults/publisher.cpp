@@ -88,8 +88,8 @@ void publisher::run() {
             publish(batch);
         calling_ = false;
         changed_.notify_all();
-        next += std::chrono::microseconds(1'000'000 * std::max<std::int64_t>(std::ssize(batch), 1) /
-                                          options_.events_per_second);
+        auto const events = static_cast<double>(std::max<std::size_t>(batch.size(), 1));
+        next += std::chrono::microseconds(static_cast<std::int64_t>(events * 1e6 / options_.events_per_second));
         next = std::max(next, std::chrono::steady_clock::now() - 50ms); // what was missed is not made up for
         std::unique_lock lock(mutex_);
         changed_.wait_until(lock, next, [this] { return stopping_.load(); });

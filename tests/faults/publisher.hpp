@@ -25,7 +25,7 @@ class publisher {
         std::string key;       ///< API key
         std::string list_file; ///< every answer, synced
         std::uint64_t seed = 1;
-        int events_per_second = 100;
+        double events_per_second = 100;
         int batch_max = 8;
         int padding_max = 400;                   ///< bytes in an event's payload
         std::chrono::milliseconds timeout{8000}; ///< for an answer

@@ -143,7 +143,7 @@ void stage::publish() {
         how.key = key_;
         how.list_file = with.folder + "/" + how.name + ".list";
         how.seed = random();
-        how.events_per_second = with.events_per_second / with.publishers;
+        how.events_per_second = static_cast<double>(with.events_per_second) / with.publishers;
         how.timeout = with.publish_timeout;
         how.targets = targets;
         publishers.push_back(std::make_unique<publisher>(std::move(how)));
