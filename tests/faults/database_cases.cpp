@@ -151,8 +151,10 @@ void slowness(stage& on, run_options const& how, report& out, std::string const&
                in_ms(kept.slowest));
     if (kept.slowest < 500ms)
         out.violation("nothing was slow");
-    if (share < 0.6)
-        out.violation("less than 60 % of the load was kept");
+    // In the few seconds of a short run, beside other tests, a single stall of the real disk is half of the time.
+    auto const least = how.minutes ? 0.6 : 0.2;
+    if (share < least)
+        out.violation("less than " + std::to_string(static_cast<int>(least * 100)) + " % of the load was kept");
     if (taken_for_dead(on))
         out.violation("slowness was taken for death");
 }
