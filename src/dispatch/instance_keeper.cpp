@@ -165,15 +165,22 @@ task<void> instance_keeper::end_finished_terms() {
     for (auto const& [t, since] : retired) {
         if (!t->ended() && (t->held() > 0 || since > oldest))
             continue;
+        // A grant whose commit takes longer than that may still arrive while the database ends the term: what it
+        // brought is freed with the rest, so it must not be sent under this one.
         if (!t->ended()) {
+            t->end();
+            hub_->leases.forget(t);
+            leaving_.insert(t);
+        }
+        if (leaving_.contains(t)) {
             auto const freed = co_await hub_->env.store->leave(t->id());
             if (finishing_)
                 co_return;
             if (!freed)
                 continue;
             log::info("term ended", {{"instance_id", t->id()}, {"deliveries", *freed}});
-            t->end();
-            hub_->leases.forget(t);
+            leaving_.erase(t);
+            shards_->post_all([](shard& s) { s.drop_ended(); });
             if (*freed > 0)
                 claims_->look_around();
         }
@@ -207,7 +214,8 @@ task<void> instance_keeper::look_for_dead() {
 }
 
 task<void> instance_keeper::leave() {
-    auto const terms = hub_->leases.all();
+    auto terms = hub_->leases.all();
+    terms.insert(terms.end(), leaving_.begin(), leaving_.end());
     for (auto const& t : terms) {
         backoff waits;
         while (!hub_->abandoned) {

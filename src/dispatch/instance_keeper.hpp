@@ -6,6 +6,7 @@
 #include "klen/webhooks/policy/instance_judge.hpp"
 
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace klen::webhooks::dispatch {
@@ -47,6 +48,7 @@ class instance_keeper {
     bool finishing_ = false;
     std::vector<std::shared_ptr<ping>> pings_;
     std::vector<std::pair<term_ptr, steady_time>> retired_at_;
+    std::set<term_ptr> leaving_; ///< of those, the ones that the database is asked to end
     policy::instance_judge judge_;
     log::throttle heartbeat_log_{std::chrono::seconds(10)};
     log::throttle hung_log_{std::chrono::seconds(10)};

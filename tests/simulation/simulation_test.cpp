@@ -16,6 +16,12 @@ TEST(simulation, a_seed_replays_exactly) {
     }
 }
 
+// Found by `scripts/simulate`: a commit of the intake took longer than it took to end the term that it was granted
+// under.
+TEST(simulation, what_arrives_while_its_term_is_being_ended_is_not_sent_twice) {
+    EXPECT_EQ(simulation(444'818).run().violation, "");
+}
+
 TEST(simulation, two_seeds_are_two_stories) {
     EXPECT_NE(simulation(1).run().trace_hash, simulation(2).run().trace_hash);
 }
