@@ -138,12 +138,18 @@ void instance_keeper::renewed(term_ptr const& which, boot_time started) {
     claims_->room_returned();
 }
 
+/// Nothing is taken or sent under it any more.
+void instance_keeper::end_here(term_ptr const& which) {
+    which->end();
+    hub_->leases.forget(which);
+    shards_->post_all([](shard& s) { s.drop_ended(); });
+}
+
 void instance_keeper::term_lost(term_ptr const& gone) {
-    gone->end();
-    hub_->leases.forget(gone);
     log::warn("the leases of this instance were lost; what it had goes to others",
               {{"instance_id", gone->id()}, {"deliveries", gone->held()}});
-    shards_->post_all([](shard& s) { s.drop_ended(); });
+    end_here(gone);
+    std::erase_if(retired_at_, [&gone](auto const& r) { return r.first == gone; });
 }
 
 /// After a lost term, or one under which something may be leased that nobody here knows of.
@@ -163,27 +169,21 @@ task<void> instance_keeper::end_finished_terms() {
     auto const oldest = hub_->now() - hub_->options.dispatch.heartbeat_interval * 2;
     auto const retired = retired_at_;
     for (auto const& [t, since] : retired) {
-        if (!t->ended() && (t->held() > 0 || since > oldest))
-            continue;
         // A grant whose commit takes longer than that may still arrive while the database ends the term: what it
         // brought is freed with the rest, so it must not be sent under this one.
         if (!t->ended()) {
-            t->end();
-            hub_->leases.forget(t);
-            leaving_.insert(t);
-        }
-        if (leaving_.contains(t)) {
-            auto const freed = co_await hub_->env.store->leave(t->id());
-            if (finishing_)
-                co_return;
-            if (!freed)
+            if (t->held() > 0 || since > oldest)
                 continue;
-            log::info("term ended", {{"instance_id", t->id()}, {"deliveries", *freed}});
-            leaving_.erase(t);
-            shards_->post_all([](shard& s) { s.drop_ended(); });
-            if (*freed > 0)
-                claims_->look_around();
+            end_here(t);
         }
+        auto const freed = co_await hub_->env.store->leave(t->id());
+        if (finishing_)
+            co_return;
+        if (!freed)
+            continue;
+        log::info("term ended", {{"instance_id", t->id()}, {"deliveries", *freed}});
+        if (*freed > 0)
+            claims_->look_around();
         std::erase_if(retired_at_, [&t](auto const& r) { return r.first == t; });
     }
 }
@@ -215,7 +215,9 @@ task<void> instance_keeper::look_for_dead() {
 
 task<void> instance_keeper::leave() {
     auto terms = hub_->leases.all();
-    terms.insert(terms.end(), leaving_.begin(), leaving_.end());
+    for (auto const& [t, since] : retired_at_)
+        if (t->ended())
+            terms.push_back(t);
     for (auto const& t : terms) {
         backoff waits;
         while (!hub_->abandoned) {

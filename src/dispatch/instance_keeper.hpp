@@ -6,7 +6,6 @@
 #include "klen/webhooks/policy/instance_judge.hpp"
 
 #include <memory>
-#include <set>
 #include <vector>
 
 namespace klen::webhooks::dispatch {
@@ -37,6 +36,7 @@ class instance_keeper {
     task<void> replace_term();
     task<void> end_finished_terms();
     task<void> look_for_dead();
+    void end_here(term_ptr const& which);
     void term_lost(term_ptr const& gone);
     void renewed(term_ptr const& which, boot_time started);
     policy::instance_judge new_judge() const;
@@ -47,8 +47,8 @@ class instance_keeper {
     alarm const alarm_;
     bool finishing_ = false;
     std::vector<std::shared_ptr<ping>> pings_;
-    std::vector<std::pair<term_ptr, steady_time>> retired_at_;
-    std::set<term_ptr> leaving_; ///< of those, the ones that the database is asked to end
+    std::vector<std::pair<term_ptr, steady_time>>
+        retired_at_; ///< those that are ended here the database is asked to end
     policy::instance_judge judge_;
     log::throttle heartbeat_log_{std::chrono::seconds(10)};
     log::throttle hung_log_{std::chrono::seconds(10)};

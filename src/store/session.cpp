@@ -195,13 +195,15 @@ result<void> session::connect() {
     try {
         auto made = std::make_unique<impl>(*how);
         pqxx::nontransaction first(made->link);
-        auto const answer = first.exec("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
-        if (!answer.empty())
-            backend_ = {answer[0][0].as<std::int32_t>(), answer[0][1].as<std::string>()};
         // What was confirmed survives a crash of PostgreSQL, although its configuration, the role or the URL says
         // otherwise, or will. Not in the connection's options: a stricter value than `on` is the operator's.
-        first.exec("SELECT set_config('synchronous_commit', CASE WHEN s = 'off' THEN 'on' ELSE s END, false)"
-                   " FROM current_setting('synchronous_commit') s");
+        auto const answer =
+            first.exec("SELECT a.pid, a.backend_start,"
+                       " set_config('synchronous_commit', CASE WHEN s = 'off' THEN 'on' ELSE s END, false)"
+                       " FROM current_setting('synchronous_commit') s"
+                       " LEFT JOIN pg_stat_activity a ON a.pid = pg_backend_pid()");
+        if (!answer.empty() && !answer[0][0].is_null())
+            backend_ = {answer[0][0].as<std::int32_t>(), answer[0][1].as<std::string>()};
         impl_ = std::move(made);
         first.commit();
     } catch (...) {

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <optional>
 
 namespace klen::webhooks::e2e {
 namespace {
@@ -66,25 +67,47 @@ std::vector<pid_t> postgres_of(daemon const& it) {
     return out;
 }
 
+/// Processes that stand still until it ends, whatever becomes of the test.
+class frozen {
+  public:
+    explicit frozen(std::vector<pid_t> which) : which_(std::move(which)) { signal(SIGSTOP); }
+    ~frozen() { signal(SIGCONT); }
+    frozen(frozen const&) = delete;
+    frozen& operator=(frozen const&) = delete;
+
+  private:
+    void signal(int number) const {
+        for (auto const pid : which_)
+            ::kill(pid, number);
+    }
+    std::vector<pid_t> which_;
+};
+
+/// How a stop ended, and how long that took.
+struct stopped {
+    int code = -1;
+    std::chrono::steady_clock::duration took{};
+};
+stopped stop(daemon& it) {
+    auto const begun = std::chrono::steady_clock::now();
+    auto const code = it.stop(20s);
+    return {code, std::chrono::steady_clock::now() - begun};
+}
+
 TEST(lifecycle, a_database_that_hangs_keeps_neither_callers_nor_a_stop_waiting) {
     daemon it(daemon::settings{{"KLEN_WEBHOOKS_INTAKE_ANSWER_TIMEOUT_MS", "500"},
                                {"KLEN_WEBHOOKS_DATABASE_ANSWER_TIMEOUT_MS", "500"},
                                {"KLEN_WEBHOOKS_DELIVERY_ATTEMPT_TIMEOUT_MS", "1000"},
                                {"KLEN_WEBHOOKS_DISPATCH_SHUTDOWN_TIMEOUT_MS", "1500"}});
     it.start();
-    auto const postgres = postgres_of(it);
-    for (auto const pid : postgres)
-        ::kill(pid, SIGSTOP);
+    std::optional<frozen> postgres(postgres_of(it));
     auto const answer = it.call("POST", "/api/v1/events",
                                 R"({"account_id":"acct_e2e","event_type":"call.ended","payload":{}})", it.key());
     auto const listed = it.call("GET", "/api/v1/webhooks?account_id=acct_e2e", "", it.key());
     auto const created = it.call("POST", "/api/v1/webhooks?account_id=acct_e2e",
                                  R"({"name":"n","url":"https://example.com/","subscribed_events":["*"]})", it.key());
-    auto const begun = std::chrono::steady_clock::now();
-    auto const code = it.stop(20s);
-    auto const took = std::chrono::steady_clock::now() - begun;
-    for (auto const pid : postgres)
-        ::kill(pid, SIGCONT); // it has been told to end and can hear it now
+    auto const [code, took] = stop(it);
+    postgres.reset(); // it has been told to end and can hear it now
     EXPECT_EQ(answer.status, 503);
     EXPECT_EQ(listed.status, 503);
     EXPECT_EQ(created.status, 503);
@@ -101,23 +124,18 @@ TEST(lifecycle, a_database_that_hangs_keeps_neither_callers_nor_a_stop_waiting) 
 TEST(lifecycle, a_stop_is_done_a_second_and_a_half_after_the_time_for_deliveries_whatever_hangs) {
     test::test_database database;
     daemon it(daemon::settings{{"KLEN_WEBHOOKS_DATABASE_URL", url_of(database)},
-                               {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="},
+                               {"KLEN_WEBHOOKS_SECRETS_MASTER_KEY", master_key},
                                {"KLEN_WEBHOOKS_DATABASE_ANSWER_TIMEOUT_MS", "500"},
                                {"KLEN_WEBHOOKS_DELIVERY_ATTEMPT_TIMEOUT_MS", "1000"},
                                {"KLEN_WEBHOOKS_DISPATCH_SHUTDOWN_TIMEOUT_MS", "1500"}});
     it.start();
-    std::vector<pid_t> frozen;
+    std::vector<pid_t> backends;
     for (auto const& row : database.query("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
                                           " AND pid <> pg_backend_pid()"))
-        frozen.push_back(std::stoi(row[0]));
-    ASSERT_FALSE(frozen.empty());
-    for (auto const pid : frozen)
-        ::kill(pid, SIGSTOP);
-    auto const begun = std::chrono::steady_clock::now();
-    auto const code = it.stop(20s);
-    auto const took = std::chrono::steady_clock::now() - begun;
-    for (auto const pid : frozen)
-        ::kill(pid, SIGCONT);
+        backends.push_back(std::stoi(row[0]));
+    ASSERT_FALSE(backends.empty());
+    frozen const they(backends);
+    auto const [code, took] = stop(it);
     EXPECT_EQ(code, 1);
     EXPECT_GE(took, 1500ms);
     EXPECT_LT(took, 5s);

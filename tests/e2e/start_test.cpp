@@ -14,8 +14,6 @@
 namespace klen::webhooks::e2e {
 namespace {
 
-constexpr char const* master_key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-
 /// What the daemon says to a person when it cannot start: its lines on standard error.
 std::vector<std::string> refusal(finished const& done) { return lines_of(done.err); }
 
@@ -185,7 +183,7 @@ TEST(start, a_master_key_that_secrets_need_and_that_is_missing_is_exit_code_3) {
     for (char const* part : {"secrets.master_key: ", "k1", "secrets.previous_master_keys"})
         EXPECT_NE(refused.err.find(part), std::string::npos) << part << " in\n" << refused.err;
     // Somebody whose key is lost can go on, and the mistake before is on record nowhere.
-    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY"] = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    settings["KLEN_WEBHOOKS_SECRETS_MASTER_KEY"] = master_key;
     settings["KLEN_WEBHOOKS_SECRETS_REQUIRE_ALL_MASTER_KEYS"] = "false";
     daemon later(settings);
     later.start();
