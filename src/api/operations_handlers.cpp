@@ -20,8 +20,8 @@ response text_response(int status, std::string body) {
 /// Asks nothing outside the process: a daemon whose database is gone must not be killed for it, because it holds what
 /// is still to be written.
 task<response> live(services const* with, request, caller) {
-    bool const alive = !with->live || with->live();
-    co_return alive ? text_response(200, "ok\n") : text_response(503, "an io thread does not answer\n");
+    auto const hung = with->hung ? with->hung() : std::string();
+    co_return hung.empty() ? text_response(200, "ok\n") : text_response(503, "threads hang: " + hung + '\n');
 }
 
 struct check {
@@ -45,7 +45,7 @@ task<response> ready(services const* with, request what, caller) {
     checks.push_back({"database", database ? "" : "does not answer"});
     bool const draining = with->draining(); // its heartbeats end with it, which is no fault
     bool const dispatching = draining || with->alive();
-    checks.push_back({"dispatch", dispatching ? "" : "no committed heartbeat, or an io thread does not answer"});
+    checks.push_back({"dispatch", dispatching ? "" : "no committed heartbeat, or a thread does not answer"});
     checks.push_back({"lifecycle", draining ? "shutting down" : ""});
     int status = 200;
     for (auto const& c : checks)

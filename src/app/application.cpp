@@ -15,6 +15,7 @@
 #include "app/webhook_errands.hpp"
 #include "klen/webhooks/api/handlers.hpp"
 #include "klen/webhooks/api/server.hpp"
+#include "klen/webhooks/base/thread_watch.hpp"
 #include "klen/webhooks/base/version.hpp"
 #include "klen/webhooks/dispatch/dispatcher.hpp"
 #include "klen/webhooks/egress/http_client.hpp"
@@ -36,7 +37,6 @@ namespace klen::webhooks::app {
 namespace {
 
 /// How long an io thread may take to answer before the process counts as hung.
-constexpr milliseconds hung_after{10'000};
 /// What requests that are being read or answered get when the daemon stops. Short: dispatch.shutdown_timeout comes on
 /// top of it, and a publisher whose connection is cut repeats the call, with the same id.
 constexpr milliseconds answer_bound{1'000};
@@ -191,6 +191,7 @@ class daemon {
     void build_api();
     api::services services();
     void make_first_key_of_private_database();
+    std::string hung();
     std::string metrics();
     void stop_server(std::unique_ptr<api::server>& which);
 
@@ -198,6 +199,7 @@ class daemon {
     signals& signals_;
     wall_time const started_at_ = std::chrono::system_clock::now();
     std::atomic<bool> draining_{false};
+    log::throttle hung_log_{std::chrono::minutes(1)};
     bool running_ = false;
     std::optional<hard_stop> bound_; ///< from `drain` until all below is destroyed: their threads are waited for
 
@@ -340,8 +342,8 @@ api::services daemon::services() {
     with.send_test = [this](dispatch::test_request what) { return errands_->send_test(std::move(what)); };
     with.compute = beside(signing_);
     with.draining = [this] { return draining_.load(); };
-    with.live = [this] { return shards_.answer(hung_after) && coordinator_.answer(hung_after); };
-    with.alive = [this] { return dispatcher_->healthy() && shards_.answer(hung_after); };
+    with.hung = [this] { return hung(); };
+    with.alive = [this] { return dispatcher_->healthy() && hung_threads().empty(); };
     with.metrics = [this] { return metrics(); };
     return with;
 }
@@ -451,6 +453,15 @@ void daemon::drain() {
 void daemon::stop_server(std::unique_ptr<api::server>& which) {
     auto const until = std::chrono::steady_clock::now() + answer_bound;
     wait_for<void>(shards_.at(0), [&which, until] { return which->stop(until); });
+}
+
+std::string daemon::hung() {
+    auto names = hung_threads();
+    if (names.empty())
+        return names;
+    if (auto const say = hung_log_.allow(); say.write)
+        log::error("threads hang: this daemon should be restarted", {{"threads", names}, {"repeats", say.held_back}});
+    return names;
 }
 
 std::string daemon::metrics() {

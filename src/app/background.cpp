@@ -19,6 +19,9 @@ constexpr std::uint32_t job_step_max = 500;
 constexpr std::size_t troubled_jobs_max = 1000;
 /// A job that fails with the smallest of steps rests so many times longer in the end.
 constexpr int job_rest_growth = 60;
+/// After so many looks at the queue that failed, or that the database has not answered, nobody is told what the last
+/// one saw.
+constexpr int looks_missed_max = 3;
 
 } // namespace
 
@@ -32,6 +35,7 @@ background::background(executor ex, background_parts parts, background_times tim
       key_use_{"write the keys' use", times.key_use, &background::write_key_use, asio::steady_timer(ex)},
       operational_{"publish operational events", times.operational, &background::publish_operational,
                    asio::steady_timer(ex)},
+      queue_{"look at the queue", times.queue, &background::look_at_queue, asio::steady_timer(ex)},
       unwritten_health_(make_uuid_v7(), health_webhooks_max),
       outbox_(*parts.history, *parts.events, std::move(operational_account)),
       turns_({job_step_max, troubled_jobs_max, times.jobs, times.jobs * job_rest_growth}), group_(ex, "background") {}
@@ -50,7 +54,7 @@ task<result<void>> background::first_round() {
 }
 
 void background::start() {
-    for (auto* which : {&watching_, &catalogue_, &maintenance_, &jobs_, &health_, &key_use_, &operational_})
+    for (auto* which : {&watching_, &catalogue_, &maintenance_, &jobs_, &health_, &key_use_, &operational_, &queue_})
         begin(*which);
 }
 
@@ -81,8 +85,12 @@ void background::job_begun() {
 }
 
 background_stats background::stats() const {
-    return {job_steps_.load(std::memory_order_relaxed), job_under_way_.load(std::memory_order_relaxed),
-            outbox_.published(), outbox_.waiting()};
+    background_stats out{job_steps_.load(std::memory_order_relaxed), job_under_way_.load(std::memory_order_relaxed),
+                         outbox_.published(), outbox_.waiting(), std::nullopt};
+    std::lock_guard lock(queue_mutex_);
+    if (std::chrono::steady_clock::now() - queue_seen_at_ < times_.queue * looks_missed_max)
+        out.queue = queue_seen_;
+    return out;
 }
 
 // --- chores --------------------------------------------------------------------------------------------------------
@@ -240,6 +248,16 @@ task<result<void>> background::publish_operational() {
             co_return published.error();
         done = *published;
     }
+    co_return result<void>{};
+}
+
+task<result<void>> background::look_at_queue() {
+    auto const seen = co_await parts_.store->look_at_queue();
+    if (seen.has_error())
+        co_return seen.error();
+    std::lock_guard lock(queue_mutex_);
+    queue_seen_ = *seen;
+    queue_seen_at_ = std::chrono::steady_clock::now();
     co_return result<void>{};
 }
 

@@ -17,6 +17,8 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -40,6 +42,7 @@ struct background_times {
     milliseconds operational{std::chrono::seconds(1)};
     milliseconds health{};
     milliseconds key_use{std::chrono::minutes(1)};
+    milliseconds queue{std::chrono::seconds(15)};
     hours events_kept{};
     hours idempotency_window{};
 };
@@ -50,6 +53,7 @@ struct background_stats {
     bool job_under_way = false; ///< by this daemon
     std::uint64_t operational_published = 0;
     std::uint64_t operational_waiting = 0;
+    std::optional<store::queue_condition> queue; ///< nothing: it was not seen lately
 };
 
 /// Work beside the deliveries, on the coordinator's executor: follows what other instances and commands change, makes
@@ -94,13 +98,14 @@ class background {
     task<result<void>> write_health();
     task<result<void>> write_key_use();
     task<result<void>> publish_operational();
+    task<result<void>> look_at_queue();
     void step_failed(store::webhook_job const& job, failure const& why);
     void gather_health();
 
     executor ex_;
     background_parts parts_;
     background_times times_;
-    chore watching_, catalogue_, maintenance_, jobs_, health_, key_use_, operational_;
+    chore watching_, catalogue_, maintenance_, jobs_, health_, key_use_, operational_, queue_;
     std::string cursor_;
     std::unordered_map<webhook_id, std::int64_t> revisions_; ///< what the last look showed: looks overlap by seconds
     health_backlog unwritten_health_;
@@ -110,6 +115,9 @@ class background {
     log::throttle failed_steps_{std::chrono::seconds(30)};
     std::atomic<std::uint64_t> job_steps_{0};
     std::atomic<bool> job_under_way_{false};
+    mutable std::mutex queue_mutex_;
+    std::optional<store::queue_condition> queue_seen_;
+    std::chrono::steady_clock::time_point queue_seen_at_;
     task_group group_;
 };
 

@@ -1,34 +1,27 @@
 #include "app/io_threads.hpp"
 
-#include <algorithm>
-
-#include <pthread.h>
+#include "klen/webhooks/base/thread_watch.hpp"
 
 namespace klen::webhooks::app {
 
-namespace {
-
-std::int64_t steady_ns() {
-    auto const now = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
-
-} // namespace
-
-io_threads::io_threads(std::string name, std::size_t count) : name_(std::move(name)) {
-    for (std::size_t i = 0; i < count; ++i)
+io_threads::io_threads(std::string name, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
         threads_.push_back(std::make_unique<one>());
+        threads_.back()->name = name + (count == 1 ? "" : std::to_string(i));
+    }
 }
 
 io_threads::~io_threads() { stop(); }
 
 void io_threads::start() {
-    for (std::size_t i = 0; i < threads_.size(); ++i) {
-        auto& t = *threads_[i];
+    for (auto& each : threads_) {
+        auto& t = *each;
         beat(t);
-        t.thread = std::thread([&t] { t.context.run(); });
-        auto const name = (name_ + (threads_.size() == 1 ? "" : std::to_string(i))).substr(0, 15);
-        pthread_setname_np(t.thread.native_handle(), name.c_str());
+        t.thread = std::thread([&t] {
+            watched_thread const watched(t.name);
+            thread_does const now(doing::work);
+            t.context.run();
+        });
     }
 }
 
@@ -42,11 +35,12 @@ void io_threads::stop() {
 }
 
 void io_threads::beat(one& thread) {
-    thread.answered_ns.store(steady_ns(), std::memory_order_relaxed);
     thread.beat.expires_after(std::chrono::milliseconds(500));
     thread.beat.async_wait([&thread](boost::system::error_code ec) {
-        if (!ec)
-            beat(thread);
+        if (ec)
+            return;
+        work_goes_on();
+        beat(thread);
     });
 }
 
@@ -56,12 +50,6 @@ std::vector<asio::io_context*> io_threads::contexts() {
     for (auto& t : threads_)
         out.push_back(&t->context);
     return out;
-}
-
-bool io_threads::answer(std::chrono::milliseconds bound) const {
-    auto const oldest = steady_ns() - std::chrono::duration_cast<std::chrono::nanoseconds>(bound).count();
-    return std::ranges::all_of(
-        threads_, [oldest](auto const& t) { return t->answered_ns.load(std::memory_order_relaxed) >= oldest; });
 }
 
 } // namespace klen::webhooks::app

@@ -4,9 +4,6 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include <atomic>
-#include <chrono>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,11 +11,11 @@
 
 namespace klen::webhooks::app {
 
-/// Threads with an io_context each. A watch on each tells whether it still answers: one that hangs in a computation or
-/// a system call stops answering, though the process lives.
+/// Threads with an io_context each, watched (thread_watch.hpp): one that hangs in a computation or a system call stops
+/// answering, though the process lives.
 class io_threads {
   public:
-    /// `name`: of the threads in ps and debuggers, a number is added. Nothing runs before `start`.
+    /// `name`: of the threads, a number is added. Nothing runs before `start`.
     io_threads(std::string name, std::size_t count);
     /// As `stop`.
     ~io_threads();
@@ -34,20 +31,16 @@ class io_threads {
     executor at(std::size_t index) { return threads_[index]->context.get_executor(); }
     std::vector<asio::io_context*> contexts();
 
-    /// Every thread has answered within `bound`. Thread-safe.
-    bool answer(std::chrono::milliseconds bound) const;
-
   private:
     struct one {
         asio::io_context context{1};
         asio::executor_work_guard<asio::io_context::executor_type> busy{context.get_executor()};
         asio::steady_timer beat{context};
-        std::atomic<std::int64_t> answered_ns{0};
+        std::string name;
         std::thread thread;
     };
     static void beat(one& thread);
 
-    std::string name_;
     std::vector<std::unique_ptr<one>> threads_;
 };
 

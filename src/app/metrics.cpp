@@ -108,6 +108,19 @@ void add_background(families& to, background_stats const& s) {
              s.operational_waiting);
     to.counter("operational_events_published_total", "Operational events that this daemon has published.",
                s.operational_published);
+    if (!s.queue)
+        return;
+    to.gauge("queue_oldest_due_seconds",
+             "How long the delivery in the database that waits longest has been due; those that wait for room in "
+             "their webhook's lane are not among them.",
+             std::chrono::duration<double>(s.queue->oldest_due).count());
+    to.gauge("queue_deliveries", "Deliveries in the database that are not finished, of all daemons: an estimate.",
+             s.queue->deliveries);
+    to.gauge("queue_dead_rows", "Rows of the queue's table that wait for vacuum: an estimate.",
+             s.queue->dead_deliveries);
+    to.gauge("database_horizon_age_transactions",
+             "How many transactions ago the oldest one began for which PostgreSQL must keep dead rows.",
+             s.queue->horizon_age);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "app/side_thread.hpp"
 
-#include <pthread.h>
+#include "klen/webhooks/base/thread_watch.hpp"
+
 #include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
@@ -18,8 +19,7 @@ void step_back() {
 } // namespace
 
 side_thread::side_thread(std::string name, limits bounds) : bounds_(bounds) {
-    thread_ = std::thread([this] { serve(); });
-    pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
+    thread_ = std::thread([this, name = std::move(name)] { serve(name); });
 }
 
 side_thread::~side_thread() { stop(); }
@@ -64,7 +64,8 @@ void side_thread::stop() {
         thread_.join();
 }
 
-void side_thread::serve() {
+void side_thread::serve(std::string const& name) {
+    watched_thread const watched(name);
     step_back();
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -97,6 +98,7 @@ side_thread::job side_thread::take_next() {
 
 result<void> side_thread::compute(std::function<void()>& what) {
     try {
+        thread_does const now(doing::work);
         what();
         return {};
     } catch (std::exception const& e) {

@@ -23,7 +23,7 @@ class side_thread {
         std::size_t waiting_max = 0;
         std::size_t waiting_of_account_max = 0;
     };
-    /// `name`: of the thread in ps and debuggers.
+    /// `name`: of the thread, which is watched under it (thread_watch.hpp).
     side_thread(std::string name, limits bounds);
     /// As `stop`.
     ~side_thread();
@@ -43,7 +43,7 @@ class side_thread {
         std::function<void()> what;
         one_shot<result<void>>::setter done;
     };
-    void serve();
+    void serve(std::string const& name);
     job take_next();
     static result<void> compute(std::function<void()>& what);
 

@@ -204,6 +204,11 @@ class real_api_store final : public api_store {
         return upkeep_.call(std::move(job));
     }
 
+    task<result<queue_condition>> look_at_queue() override {
+        std::function<result<queue_condition>(session&)> job = [](session& on) { return store::look_at_queue(on); };
+        return upkeep_.call(std::move(job));
+    }
+
   private:
     void ask_for_ping();
 

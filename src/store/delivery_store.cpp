@@ -7,6 +7,7 @@
 #include "worker.hpp"
 
 #include "klen/webhooks/base/log.hpp"
+#include "klen/webhooks/base/thread_watch.hpp"
 
 #include <algorithm>
 #include <unordered_map>
@@ -138,6 +139,8 @@ class real_store final : public delivery_store {
 
     task<result<void>> heartbeat(instance_id self) override {
         std::function<result<void>(session&)> job = [this, self](session& on) -> result<void> {
+            if (auto const hung = hung_threads(); !hung.empty())
+                return failure{fault::io, "threads hang, so that others had better take over: " + hung};
             auto const asked = boot_clock::now();
             auto const seen = on.run(beat, parameters().int8(self.value));
             if (!seen)

@@ -6,6 +6,7 @@
 
 #include "klen/webhooks/base/encoding.hpp"
 #include "klen/webhooks/base/log.hpp"
+#include "klen/webhooks/base/thread_watch.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -147,12 +148,16 @@ void writer::end(bool at_once) {
 // --- the thread -----------------------------------------------------------------------------------------------------
 
 void writer::serve() {
+    watched_thread const watched("intake");
     reconnect();
     for (;;) {
         auto taken = next_batch();
         if (!taken.empty()) {
             busy_since_.store(steady_clock::now().time_since_epoch(), std::memory_order_relaxed);
-            write(taken);
+            {
+                thread_does const now(doing::work);
+                write(taken);
+            }
             busy_since_.store(idle, std::memory_order_relaxed);
             continue;
         }

@@ -1,5 +1,7 @@
 #include "session.hpp"
 
+#include "klen/webhooks/base/thread_watch.hpp"
+
 #include <pqxx/pqxx>
 
 #include <algorithm>
@@ -192,6 +194,7 @@ result<void> session::connect() {
     auto how = connection_string(options_, profile_);
     if (!how)
         return how.error();
+    thread_does const now(doing::wait);
     try {
         auto made = std::make_unique<impl>(*how);
         pqxx::nontransaction first(made->link);
@@ -232,6 +235,7 @@ template <class F>
 result<rows> session::guarded(F const& call) {
     if (auto ok = connect(); !ok)
         return ok.error();
+    thread_does const now(doing::wait);
     try {
         return call();
     } catch (...) {
@@ -262,6 +266,7 @@ struct session::bound_work final : session::work {
     bound_work(session& s, pqxx::work& t) : owner(s), in(t) {}
 
     result<rows> run(statement const& what, parameters const& with) override {
+        thread_does const now(doing::wait);
         try {
             owner.prepare(what);
             return rows(std::make_shared<rows::impl const>(rows::impl{execute(in, what, with)}));
@@ -270,6 +275,7 @@ struct session::bound_work final : session::work {
         }
     }
     result<rows> run_text(std::string const& sql) override {
+        thread_does const now(doing::wait);
         try {
             return rows(std::make_shared<rows::impl const>(rows::impl{in.exec(sql)}));
         } catch (...) {
@@ -286,7 +292,10 @@ result<void> session::transact(std::function<result<void>(work&)> const& body) {
     auto outer = guarded([&] {
         pqxx::work transaction(impl_->link);
         bound_work bound(*this, transaction);
-        inner = body(bound);
+        {
+            thread_does const own(doing::work);
+            inner = body(bound);
+        }
         if (inner)
             transaction.commit();
         return rows();

@@ -1,5 +1,7 @@
 #include "upkeep.hpp"
 
+#include <algorithm>
+
 namespace klen::webhooks::store {
 
 namespace {
@@ -74,6 +76,23 @@ constexpr statement forget_senders{"forget_senders",
                                    " AND seen_at < clock_timestamp() - make_interval(days => 1, hours => $1::integer)"};
 constexpr hours statistics_kept{48};
 
+// A transaction that somebody holds open leaves the dead entries at the index's begin where they are, millions perhaps:
+// they are not walked over for long.
+constexpr statement bound_look{"bound_look", "SELECT set_config('statement_timeout', '2s', true)"};
+// Of other roles' sessions PostgreSQL shows these two columns to everybody. A session outside any database (a
+// standby's) counts, another database's does not.
+constexpr statement see_queue{
+    "look_at_queue",
+    "SELECT coalesce((extract(epoch FROM clock_timestamp() - (SELECT next_attempt_at FROM deliveries"
+    "  WHERE lease_owner IS NULL AND NOT parked ORDER BY next_attempt_at LIMIT 1)) * 1000)::bigint, 0),"
+    " coalesce(s.n_live_tup, 0), coalesce(s.n_dead_tup, 0),"
+    " coalesce((SELECT max(a) FROM ("
+    "  SELECT greatest(age(backend_xmin), age(backend_xid)) FROM pg_stat_activity"
+    "   WHERE pid <> pg_backend_pid() AND (datname = current_database() OR datid IS NULL)"
+    "  UNION ALL SELECT age(xmin) FROM pg_replication_slots"
+    "  UNION ALL SELECT age(transaction) FROM pg_prepared_xacts WHERE database = current_database()) held (a)), 0)"
+    " FROM (SELECT 'deliveries'::regclass AS queue) q LEFT JOIN pg_stat_user_tables s ON s.relid = q.queue"};
+
 /// The steps of one round, each in a transaction of its own. After the first that failed, or that found another
 /// instance at it, none is done.
 class upkeep_round {
@@ -146,6 +165,25 @@ result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours
     round.remove(forget_webhooks, events_kept, "deleted webhooks", webhooks_at_once);
     round.remove(forget_revoked, events_kept, "revoked keys");
     return round.end();
+}
+
+result<queue_condition> look_at_queue(session& on) {
+    queue_condition out;
+    auto const looked = on.transact([&](session::work& in) -> result<void> {
+        if (auto const bound = in.run(bound_look); !bound)
+            return bound.error();
+        auto const seen = in.run(see_queue);
+        if (!seen)
+            return seen.error();
+        auto const count = [&](int column) {
+            return static_cast<std::uint64_t>(std::max<std::int64_t>(0, seen->int8(0, column)));
+        };
+        out = {milliseconds(count(0)), count(1), count(2), count(3)};
+        return {};
+    });
+    if (!looked)
+        return looked.error();
+    return out;
 }
 
 } // namespace klen::webhooks::store

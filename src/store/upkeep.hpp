@@ -3,6 +3,7 @@
 #include "session.hpp"
 
 #include "klen/webhooks/base/config.hpp"
+#include "klen/webhooks/store/api_store.hpp"
 
 #include <string>
 #include <vector>
@@ -15,5 +16,8 @@ inline constexpr milliseconds upkeep_lock_timeout{2000};
 
 /// What api_store::maintain does.
 result<std::vector<std::string>> do_upkeep(session& on, hours events_kept, hours idempotency_window);
+
+/// What api_store::look_at_queue does.
+result<queue_condition> look_at_queue(session& on);
 
 } // namespace klen::webhooks::store

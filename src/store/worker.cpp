@@ -1,5 +1,7 @@
 #include "worker.hpp"
 
+#include "klen/webhooks/base/thread_watch.hpp"
+
 #include <algorithm>
 
 namespace klen::webhooks::store {
@@ -10,7 +12,7 @@ worker::worker(connection_options const& options, session_profile const& profile
       account_threads_max_(std::max<std::size_t>(2, threads) - 1) {
     for (std::size_t i = 0; i < threads; ++i) {
         auto& on = *sessions_.emplace_back(std::make_unique<session>(options, profile));
-        threads_.emplace_back([this, &on] { serve(on); });
+        threads_.emplace_back([this, &on, name = profile.name] { serve(on, name); });
     }
 }
 
@@ -78,7 +80,8 @@ void worker::leave(std::string const& account) {
         accounts_.erase(own);
 }
 
-void worker::serve(session& on) {
+void worker::serve(session& on, std::string const& name) {
+    watched_thread const watched(name);
     std::unique_lock lock(mutex_);
     for (;;) {
         auto next = jobs_.end();
@@ -92,8 +95,11 @@ void worker::serve(session& on) {
         jobs_.erase(next);
         begin(job.account);
         lock.unlock();
-        job.run(on);
-        job.run = nullptr; // what it holds goes before the wait, not at the next job
+        {
+            thread_does const now(doing::work);
+            job.run(on);
+            job.run = nullptr; // what it holds goes before the wait, not at the next job
+        }
         lock.lock();
         end(job.account);
     }

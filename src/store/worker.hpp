@@ -36,7 +36,8 @@ struct job_terms {
 };
 
 /// Threads that run jobs against the database, each with a session of its own. libpqxx blocks, so nothing of it may
-/// run on an io thread: a coroutine hands over a job and is resumed on its own executor.
+/// run on an io thread: a coroutine hands over a job and is resumed on its own executor. The threads are watched
+/// (thread_watch.hpp), under the name of the profile.
 ///
 /// No account keeps the others waiting: of those jobs that name one, an account's never run on all threads at once
 /// (unless there is but one), later ones of other accounts pass them by, and an eighth of `jobs_max` of them at most
@@ -125,7 +126,7 @@ class worker {
     std::optional<failure> push(owned_job job);
     /// Out of the queue, if it waits there and need not be done.
     void take_back(std::shared_ptr<job_fate> const& which);
-    void serve(session& on);
+    void serve(session& on, std::string const& name);
     std::deque<owned_job>::iterator next_job();
     void begin(std::string const& account);
     void end(std::string const& account);

@@ -95,6 +95,7 @@ class fake_api_store : public store::api_store {
     task<result<std::vector<std::string>>> maintain(hours, hours) override {
         return answer(std::vector<std::string>());
     }
+    task<result<store::queue_condition>> look_at_queue() override { return answer(store::queue_condition()); }
 
     std::mutex mutex;
     std::optional<failure> fails;                 ///< what every call answers

@@ -44,7 +44,6 @@ class management_fixture : public ::testing::Test {
         with.key_changed = [this](store::api_key_row const& row) { keys->apply({row}); };
         with.draining = [] { return false; };
         with.alive = [] { return true; };
-        with.live = [] { return true; };
         with.metrics = [] { return std::string("klen_up 1\n"); };
     }
     ~management_fixture() override {

@@ -35,7 +35,7 @@ class service_fixture : public testing::Test {
         with.key_changed = [](store::api_key_row const&) {};
         with.draining = [this] { return draining; };
         with.alive = [this] { return alive; };
-        with.live = [this] { return live; };
+        with.hung = [this] { return hung; };
         with.metrics = [] { return std::string("klen_up 1\n"); };
     }
 
@@ -92,7 +92,7 @@ class service_fixture : public testing::Test {
     std::vector<webhook_id> changed;
     bool draining = false;
     bool alive = true;
-    bool live = true;
+    std::string hung;
     api::services with;
 };
 

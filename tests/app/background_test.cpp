@@ -3,6 +3,7 @@
 
 #include "app/blocking.hpp"
 #include "app/io_threads.hpp"
+#include "store/session.hpp"
 #include "store/store_support.hpp"
 #include "store/unix_proxy.hpp"
 
@@ -61,7 +62,7 @@ class background_test : public testing::Test {
   protected:
     background_test() {
         times.watch = times.catalogue = times.maintenance = hours(1);
-        times.jobs = times.operational = times.key_use = times.health = hours(1);
+        times.jobs = times.operational = times.key_use = times.health = times.queue = hours(1);
         times.events_kept = hours(240);
         times.idempotency_window = hours(24);
         thread.start();
@@ -366,6 +367,19 @@ TEST_F(background_test, the_use_of_a_key_is_written) {
     EXPECT_TRUE(keys.find(made.text).has_value());
     EXPECT_TRUE(
         eventually([&] { return db.number("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL") == 1; }));
+}
+
+TEST_F(background_test, what_was_seen_of_the_queue_is_told_while_it_is_fresh) {
+    times.queue = milliseconds(20);
+    auto const hook = add_webhook(db, "a", {"*"});
+    add_failed(db, hook);
+    auto& it = work();
+    EXPECT_TRUE(eventually([&] { return it.stats().queue && it.stats().queue->oldest_due > milliseconds(0); }));
+    store::session other(db.options(), {.name = "other"});
+    ASSERT_TRUE(other.run_text("BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"));
+    EXPECT_TRUE(eventually([&] { return !it.stats().queue; })) << "the database does not answer";
+    ASSERT_TRUE(other.run_text("COMMIT"));
+    EXPECT_TRUE(eventually([&] { return it.stats().queue.has_value(); }));
 }
 
 } // namespace

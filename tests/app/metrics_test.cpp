@@ -14,12 +14,15 @@ TEST(metrics, every_line_carries_the_prefix_and_counters_are_summed_over_the_cli
     values.dispatch.unusable_lanes = 3;
     values.server.responses_by_status = {{202, 5}, {401, 1}};
     values.database_available = true;
+    values.background.queue = store::queue_condition{milliseconds(2500), 12, 5, 900};
     auto const text = metrics_text(values);
     for (char const* line :
          {"klen_webhooks_egress_requests_total 42\n", "klen_webhooks_deliveries_delivered_total 7\n",
           "klen_webhooks_http_responses_total{status=\"202\"} 5\n",
           "klen_webhooks_http_responses_total{status=\"401\"} 1\n", "klen_webhooks_database_available 1\n",
-          "klen_webhooks_webhooks_unusable 3\n", "# TYPE klen_webhooks_attempts_in_flight gauge\n"})
+          "klen_webhooks_webhooks_unusable 3\n", "klen_webhooks_queue_oldest_due_seconds 2.5\n",
+          "klen_webhooks_queue_deliveries 12\n", "klen_webhooks_queue_dead_rows 5\n",
+          "klen_webhooks_database_horizon_age_transactions 900\n", "# TYPE klen_webhooks_attempts_in_flight gauge\n"})
         EXPECT_NE(text.find(line), std::string::npos) << line << " in\n" << text;
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);)

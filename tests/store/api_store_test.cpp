@@ -1,4 +1,5 @@
 #include "store/api_store_fixture.hpp"
+#include "store/session.hpp"
 #include "store/unix_proxy.hpp"
 
 #include <future>
@@ -269,6 +270,36 @@ TEST_F(api_store_test, upkeep_keeps_a_replaced_secret_as_long_as_an_attempt_that
     EXPECT_EQ(db.number("SELECT count(*) FROM webhook_secrets WHERE expires_at IS NOT NULL"), 30);
     EXPECT_EQ(db.number("SELECT count(*) FROM webhook_secrets WHERE expires_at IS NULL"), 1);
     EXPECT_EQ(db.number("SELECT count(*) FROM webhook_secrets WHERE key_id = 'k40'"), 0);
+}
+
+TEST_F(api_store_test, a_look_at_the_queue_tells_what_waits_and_what_holds_up_its_vacuum) {
+    auto const nothing = run(api->look_at_queue()).value();
+    EXPECT_EQ(nothing.oldest_due, milliseconds(0));
+    EXPECT_EQ(nothing.deliveries, 0U);
+    auto const add = [&](std::string const& due, std::string const& parked) {
+        db.query("INSERT INTO deliveries (delivery_id, event_id, webhook_id, account_id, event_type, next_attempt_at,"
+                 " parked) VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'a', 'call.ended',"
+                 " clock_timestamp() - interval '" +
+                 due + "', " + parked + ")");
+    };
+    add("-1 hour", "false");
+    EXPECT_EQ(run(api->look_at_queue()).value().oldest_due, milliseconds(0)) << "due in an hour";
+    add("90 seconds", "false");
+    add("30 seconds", "false");
+    add("2 hours", "true");
+    session other(db.options(), {.name = "other"});
+    ASSERT_TRUE(other.run_text("BEGIN; DELETE FROM deliveries WHERE parked"));
+    db.query("SELECT pg_current_xact_id()");
+    db.query("SELECT pg_current_xact_id()");
+    auto const seen = run(api->look_at_queue()).value();
+    EXPECT_GE(seen.oldest_due, milliseconds(90'000));
+    EXPECT_LT(seen.oldest_due, milliseconds(600'000));
+    EXPECT_GE(seen.horizon_age, 2U);
+    db.query("DELETE FROM deliveries WHERE NOT parked AND next_attempt_at < clock_timestamp()");
+    EXPECT_TRUE(eventually([&] {
+        auto const now = run(api->look_at_queue()).value();
+        return now.deliveries == 2 && now.dead_deliveries == 2;
+    }));
 }
 
 } // namespace

@@ -1,3 +1,4 @@
+#include "klen/webhooks/base/thread_watch.hpp"
 #include "klen/webhooks/store/api_store.hpp"
 #include "klen/webhooks/store/delivery_store.hpp"
 
@@ -683,6 +684,30 @@ TEST_F(delivery_store_test, works_again_by_itself_after_its_connections_were_cut
     EXPECT_GE(db.cut_connections(), 1);
     EXPECT_TRUE(run(queue->heartbeat(me)));
     EXPECT_FALSE(claim(1).next_due);
+}
+
+TEST_F(delivery_store_test, no_heartbeat_is_sent_while_a_thread_of_this_process_hangs) {
+    std::promise<void> begun, go;
+    std::thread stuck([&] {
+        watched_thread const watched("outcomes of another");
+        thread_does const now(doing::work);
+        begun.set_value();
+        go.get_future().wait();
+    });
+    begun.get_future().wait();
+    EXPECT_TRUE(run(queue->heartbeat(me))) << "not at once";
+    result<void> beat;
+    auto const until = std::chrono::steady_clock::now() + hung_after + seconds(5);
+    while (beat && std::chrono::steady_clock::now() < until)
+        beat = run(queue->heartbeat(me));
+    auto const counted = db.number("SELECT heartbeat_count FROM instances");
+    ASSERT_FALSE(beat);
+    EXPECT_NE(beat.error().message.find("outcomes of another"), std::string::npos) << beat.error().message;
+    EXPECT_FALSE(run(queue->heartbeat(me)));
+    EXPECT_EQ(db.number("SELECT heartbeat_count FROM instances"), counted);
+    go.set_value();
+    stuck.join();
+    EXPECT_TRUE(run(queue->heartbeat(me)));
 }
 
 } // namespace

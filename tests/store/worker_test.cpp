@@ -1,5 +1,9 @@
 #include "store/worker.hpp"
 
+#include "klen/webhooks/base/thread_watch.hpp"
+
+#include "store/store_support.hpp"
+
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
@@ -157,6 +161,40 @@ TEST_F(worker_test, one_connection_serves_everybody_in_turn_and_the_end_leaves_n
     }
     for (auto& one : all)
         EXPECT_TRUE(one.get());
+}
+
+TEST_F(worker_test, a_job_that_does_not_end_is_told_as_a_thread_that_hangs) {
+    worker one(nowhere, {.name = "outcomes"}, 1, 4);
+    auto const never = post(one, "");
+    wait_until_begun(1);
+    EXPECT_TRUE(test::eventually([] { return hung_threads(milliseconds(1)) == "outcomes"; }));
+    gate.set_value();
+    EXPECT_TRUE(test::eventually([] { return hung_threads(milliseconds(1)).empty(); }));
+}
+
+TEST_F(worker_test, one_that_waits_for_the_database_does_not_hang) {
+    test::test_database db;
+    worker one(db.options(), {.name = "outcomes"}, 1, 4);
+    db.query("BEGIN; LOCK TABLE instances");
+    std::promise<void> done;
+    auto job = [](session& on) -> result<void> {
+        return on.transact([](session::work& in) -> result<void> {
+            auto const seen = in.run_text("SELECT count(*) FROM instances");
+            return seen ? result<void>() : seen.error();
+        });
+    };
+    one.post<void>(job, [&](result<void> const& got) {
+        EXPECT_TRUE(got);
+        done.set_value();
+    });
+    EXPECT_TRUE(test::eventually([&] {
+        return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'instances'::regclass") == 1;
+    }));
+    auto const until = std::chrono::steady_clock::now() + milliseconds(20);
+    while (std::chrono::steady_clock::now() < until)
+        EXPECT_EQ(hung_threads(milliseconds(10)), "");
+    db.query("COMMIT");
+    done.get_future().wait();
 }
 
 } // namespace

@@ -40,8 +40,8 @@ struct services {
     run_beside compute;
     std::function<bool()> draining;       ///< shutting down: not ready
     std::function<bool()> alive;          ///< for /readyz: threads answer and heartbeats are committed
-    std::function<bool()> live;           ///< for /livez: threads answer, no dependency asked; may be empty
     std::function<std::string()> metrics; ///< Prometheus text
+    std::function<std::string()> hung;    ///< for /livez: see `hung_threads`; may be empty
 };
 
 /// Routes under /api: webhooks, events, deliveries, jobs, event types, keys.

@@ -52,6 +52,16 @@ struct changes {
     std::string cursor; ///< for the next call
 };
 
+/// What an operator watches of the queue in the database, whichever daemon's.
+struct queue_condition {
+    milliseconds oldest_due{0};        ///< how long the delivery that waits longest has been due; 0: none is
+    std::uint64_t deliveries = 0;      ///< not finished, as PostgreSQL's statistics have it
+    std::uint64_t dead_deliveries = 0; ///< rows that are to be vacuumed, the same
+    /// How many transactions ago the oldest one began, or saw its snapshot, that PostgreSQL must still keep dead rows
+    /// for.
+    std::uint64_t horizon_age = 0;
+};
+
 struct event_type_row {
     std::string event_type;
     std::string description;
@@ -185,6 +195,8 @@ class api_store {
     /// statistics past two days and secrets that stopped signing before the retention. One instance at a time (advisory
     /// lock). Returns what it did, for the log.
     virtual task<result<std::vector<std::string>>> maintain(hours events_kept, hours idempotency_window) = 0;
+    /// Fails rather than looks for longer than two seconds.
+    virtual task<result<queue_condition>> look_at_queue() = 0;
 };
 
 std::unique_ptr<api_store> make_api_store(connection_options const& options, std::uint32_t connections);
