@@ -67,7 +67,9 @@ void sim_writer::commit(batch_ptr const& b) {
     auto const way = chance.chance(weather_.slow_calls) ? chance.between(milliseconds(50), milliseconds(4000))
                                                         : milliseconds(chance.between(0, 2));
     // The statement is on its way, whatever becomes of the process.
+    ++database_.commits_under_way;
     world_.after(way, [this, b] {
+        --database_.commits_under_way;
         auto& luck = world_.chance;
         bool const cut = unreachable() || luck.chance(weather_.lost_calls);
         bool const busy = luck.chance(weather_.busy_calls);

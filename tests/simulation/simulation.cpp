@@ -210,9 +210,11 @@ void simulation::heard(std::shared_ptr<publication> const& p, publish_answer wha
 // --- from the beginning to the end -----------------------------------------------------------------------------------
 
 bool simulation::all_done() const {
-    return publishing_ == 0 && database_.unfinished() == 0 &&
-           std::all_of(slots_.begin(), slots_.end(),
-                       [](slot const& s) { return s.lives && s.lives->state() == incarnation::phase::running; });
+    // A publisher that has given up leaves a commit behind, which may bring deliveries yet.
+    return publishing_ == 0 && database_.commits_under_way == 0 && database_.unfinished() == 0 &&
+           std::all_of(slots_.begin(), slots_.end(), [](slot const& s) {
+               return s.lives && s.lives->state() == incarnation::phase::running && s.lives->writer().idle();
+           });
 }
 
 /// Leases expire, what waits is found, and every attempt that is left is made, one after the other.

@@ -80,6 +80,8 @@ class model_database {
 
     std::set<event_id> events;
 
+    std::size_t commits_under_way = 0; ///< of events: sent by writers, and not arrived yet
+
     model_observer* observer = nullptr; ///< may be null
 
     /// What became of new deliveries.
