@@ -61,10 +61,26 @@ void no_descriptors(run_options const& how, report& out);
 void no_memory(run_options const& how, report& out);
 void dropped_packets(run_options const& how, report& out);
 void clocks(run_options const& how, report& out);
+void clock_steps(run_options const& how, report& out);
+void held_transaction(run_options const& how, report& out);
+void upgrade(run_options const& how, report& out);
+void neighbours(run_options const& how, report& out);
 
 /// Waits for everything to be done, then reconciles it all; the verdict goes into `out`.
 void conclude(stage& on, report& out, std::chrono::milliseconds bound,
               std::function<void(evidence&)> const& adjust = {});
+/// What all publishers together saw in the seconds of [from, to).
+publisher::second tally(stage const& on, wall_us from, wall_us to);
+/// What there is of each in a second.
+struct pace {
+    double accepted = 0; ///< events
+    double requests = 0; ///< at the receiver
+};
+/// Blocks for `time`, and tells the pace of that.
+pace pace_over(stage const& on, std::chrono::milliseconds time);
+/// How many items of calls got no 202, but for those that `excused` excuses; the first five become violations.
+std::size_t failed_publishes(stage const& on, report& out,
+                             std::function<bool(publisher::miss const&)> const& excused = {});
 /// Whether an instance took itself, or another, for dead.
 bool taken_for_dead(stage const& on);
 /// The options that a run begins with.

@@ -115,7 +115,10 @@ void checking::judge_accepted(published_event const& one) {
         violation(one.key + " was accepted as " + one.event + ", which is stored as " + stored.key);
     if (stored.committed > one.told + clock_grain)
         violation(one.key + " was accepted " + std::to_string(stored.committed - one.told) + " us before its commit");
-    for (auto const& webhook : it_.webhooks) {
+    auto const webhooks = it_.webhooks.find(one.account);
+    if (webhooks == it_.webhooks.end())
+        return violation(one.key + " was accepted for " + one.account + ", which has no webhook");
+    for (auto const& webhook : webhooks->second) {
         auto const deliveries = deliveries_.find(one.event + webhook);
         if (deliveries == deliveries_.end())
             violation(one.key + " (" + one.event + ") has no attempt for webhook " + webhook);
@@ -179,7 +182,8 @@ void checking::judge_retry(recorded_attempt const& before, std::string const& de
     if (arrived == 0)
         return;
     auto const text = "delivery " + delivery + ": attempt " + std::to_string(before.attempt + 1) + " came ";
-    if (arrived < before.next_due - clock_grain)
+    out_.earliest_retry = std::max(out_.earliest_retry, microseconds(before.next_due - arrived));
+    if (arrived < before.next_due - us(it_.early_max) - clock_grain)
         violation(text + std::to_string(before.next_due - arrived) + " us before it was due");
     ++out_.retries;
     if (disturbed(before.next_due, arrived))

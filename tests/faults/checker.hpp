@@ -15,12 +15,13 @@ struct evidence {
     std::vector<received_request> received;
     database_record stored;
     std::vector<disturbance> disturbances;
-    std::vector<std::string> webhooks;            ///< ids; number n is path /n
+    std::map<std::string, std::vector<std::string>> webhooks; ///< ids, by account
     std::map<std::int64_t, wall_us> ended_leases; ///< instance ids: when somebody noted that their leases are over
     int attempts_max = 0;
     std::chrono::milliseconds attempt_timeout{2000};
     /// From an answer to the commit of its outcome, at most: what is killed in between may be repeated.
     std::chrono::milliseconds record_lag{1500};
+    std::chrono::milliseconds early_max{0};
     std::chrono::milliseconds late_max{1000};
     /// For a machine that is busy with other things.
     std::chrono::milliseconds late_slack{1000};
@@ -38,7 +39,8 @@ struct findings {
     std::size_t repeats = 0;   ///< the same attempt again, the receiver's own cuts apart
     std::size_t in_flight = 0; ///< at all disturbances that allow repeats
     std::size_t retries = 0;
-    std::chrono::microseconds latest_retry{0}; ///< after its due time, outages apart
+    std::chrono::microseconds earliest_retry{0}; ///< before its due time
+    std::chrono::microseconds latest_retry{0};   ///< after its due time, outages apart
     std::chrono::microseconds retry_p99{0};
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <map>
 
 namespace klen::webhooks::faults {
 
@@ -13,6 +14,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto jump = 1h;
+constexpr auto step = 3s;
+constexpr auto retry_after = 4s; ///< longer than a step
 
 /// The latest second in the events' ids, which hold the time of the daemon that accepted them and never go back.
 std::int64_t latest_id(evidence const& all) {
@@ -38,6 +41,20 @@ void set_right(evidence& all, wall_us from, wall_us to) {
         right(one.committed);
         one.next_due = 0; // a retry is due by PostgreSQL's clock, wherever that stands
     }
+}
+
+/// Counts from the receiver's answer when a retry is due, and forgets what was read off a clock that was not right.
+void count_from_answers(evidence& all) {
+    std::map<std::pair<std::string, int>, wall_us> answered;
+    for (auto const& one : all.received)
+        answered[{one.delivery, one.attempt}] = one.answered;
+    for (auto& one : all.stored.attempts) {
+        if (one.next_due != 0)
+            one.next_due = answered[{one.delivery, one.attempt}] + std::chrono::microseconds(retry_after).count();
+        one.committed = 0;
+    }
+    for (auto& one : all.stored.events)
+        one.committed = 0;
 }
 
 } // namespace
@@ -99,6 +116,46 @@ void clocks(run_options const& how, report& out) {
             out.violation(one->name() + " says nothing of the jumps of PostgreSQL's clock");
     if (taken_for_dead(on))
         out.violation("a jump of a clock was taken for a death");
+}
+
+void clock_steps(run_options const& how, report& out) {
+    moved_clock const clock(how.folder + "/clock_of_database");
+    auto with = stage_of(how);
+    with.instances = 2;
+    auto const wait = std::to_string(retry_after.count());
+    with.settings["KLEN_WEBHOOKS_DELIVERY_RETRY_SCHEDULE_SECONDS"] = wait + "," + wait + "," + wait;
+    with.reacts = [seed = how.seed](received_request const& what) {
+        reaction answer;
+        if (what.attempt == 1 && (std::hash<std::string>{}(what.delivery) ^ seed) % 4 == 0)
+            answer.status = 500;
+        return answer;
+    };
+    with.database.bin_dir = clock.postgres_programs();
+    stage on(std::move(with));
+    on.publish();
+    pause_for(1s);
+    rounds turn(how, 1);
+    while (turn.next())
+        for (auto const by : {-step, step}) {
+            clock.move(by);
+            pause_for(4s); // longer than a lease
+            clock.move(0s);
+            pause_for(step + retry_after + 1s); // no retry sees both of them
+        }
+    conclude(on, out, 40s, [](evidence& all) {
+        count_from_answers(all);
+        all.early_max = step;
+        all.late_max += step;
+    });
+    out.figure(std::to_string(turn.done() * 4) + " jumps of " + in_ms(step) + ": of " +
+               std::to_string(out.found.retries) + " retries the earliest came " + in_ms(out.found.earliest_retry) +
+               " before its time, the latest " + in_ms(out.found.latest_retry) + " after it");
+    if (std::min(out.found.earliest_retry, out.found.latest_retry) < step / 2)
+        out.violation("PostgreSQL's clock did not move");
+    if (out.found.repeats > 0)
+        out.violation(std::to_string(out.found.repeats) + " repeats");
+    if (taken_for_dead(on))
+        out.violation("a jump of the clock was taken for a death");
 }
 
 } // namespace klen::webhooks::faults

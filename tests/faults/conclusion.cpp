@@ -46,6 +46,40 @@ bool taken_for_dead(stage const& on) {
     });
 }
 
+publisher::second tally(stage const& on, wall_us from, wall_us to) {
+    publisher::second out;
+    for (auto const& one : on.publishers)
+        for (auto const& [second, seen] : one->seconds())
+            if (second * 1'000'000 >= from && second * 1'000'000 < to) {
+                out.accepted += seen.accepted;
+                out.refused += seen.refused;
+                out.unclear += seen.unclear;
+                out.slowest = std::max(out.slowest, seen.slowest);
+                out.slowest_refusal = std::max(out.slowest_refusal, seen.slowest_refusal);
+            }
+    return out;
+}
+
+pace pace_over(stage const& on, std::chrono::milliseconds time) {
+    auto const accepted = on.accepted();
+    auto const requests = on.receiver->count();
+    auto const begin = now_us();
+    pause_for(time);
+    auto const in_a_second = [took = now_us() - begin](std::size_t count) {
+        return static_cast<double>(count) * 1e6 / static_cast<double>(took);
+    };
+    return {in_a_second(on.accepted() - accepted), in_a_second(on.receiver->count() - requests)};
+}
+
+std::size_t failed_publishes(stage const& on, report& out, std::function<bool(publisher::miss const&)> const& excused) {
+    std::size_t failed = 0;
+    for (auto const& one : on.publishers)
+        for (auto const& miss : one->misses())
+            if ((!excused || !excused(miss)) && ++failed <= 5)
+                out.violation("a publish failed: " + miss.why);
+    return failed;
+}
+
 stage::options stage_of(run_options const& how) {
     stage::options out;
     out.folder = how.folder;

@@ -15,29 +15,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// What all publishers together saw in the seconds of [from, to).
-publisher::second tally(stage const& on, wall_us from, wall_us to) {
-    publisher::second out;
-    for (auto const& one : on.publishers)
-        for (auto const& [second, seen] : one->seconds())
-            if (second * 1'000'000 >= from && second * 1'000'000 < to) {
-                out.accepted += seen.accepted;
-                out.refused += seen.refused;
-                out.unclear += seen.unclear;
-                out.slowest = std::max(out.slowest, seen.slowest);
-                out.slowest_refusal = std::max(out.slowest_refusal, seen.slowest_refusal);
-            }
-    return out;
-}
-
-/// Events accepted in a second.
-double rate_over(stage const& on, std::chrono::milliseconds time) {
-    auto const before = on.accepted();
-    auto const begin = now_us();
-    pause_for(time);
-    return static_cast<double>(on.accepted() - before) * 1e6 / static_cast<double>(now_us() - begin);
-}
-
 /// How long after `since` the first event was accepted; none: more than `bound`.
 std::optional<std::chrono::milliseconds> back_after(stage const& on, wall_us since, std::chrono::milliseconds bound) {
     auto const before = on.accepted();
@@ -170,7 +147,7 @@ void database_restart(run_options const& how, report& out) {
     double least = 1;
     pause_for(500ms);
     while (turn.next()) {
-        auto const before = rate_over(on, how.minutes ? 12s : 3s);
+        auto const before = pace_over(on, how.minutes ? 12s : 3s).accepted;
         auto const at = now_us();
         on.database->stop_immediately();
         pause_for(on.between(100ms, 1000ms));
@@ -183,7 +160,7 @@ void database_restart(run_options const& how, report& out) {
         pause_for(std::chrono::milliseconds(std::max<std::int64_t>(0, 5000 - back->count())));
         slowest_refusal = std::max(slowest_refusal, tally(on, at - 1'000'000, now_us()).slowest_refusal);
         on.disturbed({"stop -m immediate", "", at, now_us()});
-        least = std::min(least, rate_over(on, 3s) / before);
+        least = std::min(least, pace_over(on, 3s).accepted / before);
     }
     conclude(on, out, 40s);
     out.figure(std::to_string(turn.done()) + " immediate stops: accepting again " + in_ms(slowest_back) +

@@ -24,9 +24,13 @@ std::vector<fault_case> const& all_cases() {
         {"black_hole", "PostgreSQL unreachable without a RST; minutes: how long", black_hole},
         {"dropped_packets", "the same, and no packet is acknowledged either; minutes: how long", dropped_packets},
         {"clocks", "PostgreSQL's and a daemon's clock jump by an hour; rounds: of four jumps", clocks},
+        {"clock_steps", "PostgreSQL's clock jumps by seconds while receivers fail; rounds: of four jumps", clock_steps},
         {"slow_commits", "every answer of PostgreSQL 500 ms later; minutes: how long", slow_commits},
         {"slow_disk", "every fsync of PostgreSQL 500 ms longer; minutes: how long", slow_fsync},
+        {"held_transaction", "somebody else keeps a snapshot; minutes: how long", held_transaction},
+        {"upgrade", "migrated under load, past somebody's long transaction; rounds: migrations", upgrade},
         {"closing_receivers", "connections closed 0 to 50 ms after an answer; minutes: how long", closing_receivers},
+        {"neighbours", "other accounts' webhooks hang, are flooded, drip; minutes: how long", neighbours},
         {"disk_full", "no room on PostgreSQL's disk; minutes: how long", disk_full},
         {"no_descriptors", "EMFILE by prlimit; rounds: of 2 s", no_descriptors},
         {"no_memory", "ENOMEM by prlimit; rounds: of 2 s", no_memory}};

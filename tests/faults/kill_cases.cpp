@@ -112,14 +112,10 @@ void rolling_stop(run_options const& how, report& out) {
         }
     pause_for(500ms);
     conclude(on, out, 30s);
-    std::size_t failed = 0;
-    for (auto const& one : on.publishers)
-        for (auto const& miss : one->misses()) {
-            bool const at_one_that_stops = std::ranges::any_of(
-                stops, [&](auto const& s) { return s.first == miss.target && miss.told >= s.second; });
-            if (!at_one_that_stops && ++failed <= 5)
-                out.violation("a publish failed at an instance that was not stopping: " + miss.why);
-        }
+    auto const failed = failed_publishes(on, out, [&](publisher::miss const& miss) {
+        return std::ranges::any_of(stops,
+                                   [&](auto const& s) { return s.first == miss.target && miss.told >= s.second; });
+    });
     out.figure(text(stops.size()) + " stops, the slowest " + in_ms(slowest) + "; " + text(out.found.repeats) +
                " repeats; " + text(failed) + " publishes failed at the others");
     if (slowest > 12s)

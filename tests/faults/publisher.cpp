@@ -112,6 +112,7 @@ std::vector<std::size_t> publisher::next_batch() {
         out.push_back(events_.size());
         published_event fresh;
         fresh.key = options_.name + "-" + std::to_string(events_.size());
+        fresh.account = options_.account;
         events_.push_back(std::move(fresh));
     }
     auto const older = random_() % events_.size();

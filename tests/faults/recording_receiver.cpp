@@ -141,6 +141,27 @@ void recording_receiver::act(connection& c) {
         c.ended = true;
         return;
     }
+    if (c.kept_back.empty())
+        begin_answer(c);
+    if (c.ended)
+        return;
+    auto const now = c.next.byte_every.count() > 0 ? 1 : c.kept_back.size();
+    c.out += c.kept_back.substr(0, now);
+    c.kept_back.erase(0, now);
+    if (write_some(c.link.get(), c.out) == io::closed)
+        c.ended = true;
+    if (!c.kept_back.empty()) {
+        c.act_at = clock::now() + c.next.byte_every;
+        return;
+    }
+    c.busy = false;
+    if (c.next.close_after.count() >= 0) {
+        c.closing = true;
+        c.act_at = clock::now() + c.next.close_after;
+    }
+}
+
+void recording_receiver::begin_answer(connection& c) {
     bool const breaks = c.next.what == reaction::how::reset;
     {
         std::lock_guard lock(mutex_);
@@ -149,19 +170,12 @@ void recording_receiver::act(connection& c) {
         seen.answered = now_us();
         seen.status = breaks ? 0 : c.next.status;
     }
-    c.busy = false;
     if (breaks) {
         c.link.reset();
         c.ended = true;
         return;
     }
-    c.out += "HTTP/1.1 " + std::to_string(c.next.status) + " x\r\nContent-Length: 2\r\n\r\nok";
-    if (write_some(c.link.get(), c.out) == io::closed)
-        c.ended = true;
-    if (c.next.close_after.count() >= 0) {
-        c.closing = true;
-        c.act_at = clock::now() + c.next.close_after;
-    }
+    c.kept_back = "HTTP/1.1 " + std::to_string(c.next.status) + " x\r\nContent-Length: 2\r\n\r\nok";
 }
 
 } // namespace klen::webhooks::faults

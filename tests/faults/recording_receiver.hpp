@@ -20,6 +20,7 @@ struct reaction {
     how what = how::answer;
     int status = 200;
     std::chrono::milliseconds delay{0};
+    std::chrono::milliseconds byte_every{0};   ///< the answer comes one byte at a time; 0: as a whole
     std::chrono::milliseconds close_after{-1}; ///< closes the connection so long after the answer; negative: keeps it
 };
 
@@ -46,6 +47,7 @@ class recording_receiver {
         int number = 0;
         std::string in;
         std::string out;
+        std::string kept_back;   ///< of an answer that comes byte by byte
         std::size_t request = 0; ///< of `requests_`, while one is worked on
         bool busy = false;
         bool ended = false;
@@ -58,6 +60,7 @@ class recording_receiver {
     void read_from(connection& c);
     void take_request(connection& c);
     void act(connection& c);
+    void begin_answer(connection& c);
     int wait_ms() const;
 
     script reacts_;

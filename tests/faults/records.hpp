@@ -28,6 +28,7 @@ struct received_request {
 struct published_event {
     enum class fate { unknown, accepted, refused };
     std::string key; ///< its id: the idempotency key
+    std::string account;
     fate is = fate::unknown;
     bool was_in_doubt = false; ///< some earlier call ended without a clear answer
     std::string event;         ///< the id it was accepted as
@@ -56,8 +57,8 @@ struct recorded_attempt {
     std::string error;
     int status = 0;
     std::int64_t instance = 0;
-    wall_us committed = 0;
-    wall_us next_due = 0; ///< 0: none
+    wall_us committed = 0; ///< 0: not known
+    wall_us next_due = 0;  ///< 0: none
 };
 
 /// An event on record.
@@ -65,7 +66,7 @@ struct recorded_event {
     std::string event;
     std::string key;
     std::string body_hash;
-    wall_us committed = 0;
+    wall_us committed = 0; ///< 0: not known
 };
 
 /// What the database holds at the end.

@@ -26,7 +26,7 @@ server::server(options with) : options_(std::move(with)) {
     std::filesystem::create_directories(options_.dir);
     e2e::write_file(options_.dir + "/postgresql.extra.conf", own_settings + options_.settings);
     start();
-    store::migrate({.url = running_->url()}).value();
+    store::migrate({.url = url()}).value();
 }
 
 server::~server() = default;
@@ -51,16 +51,18 @@ void server::stop_immediately() {
 }
 
 std::string server::socket_path() const {
-    auto const url = running_->url(); // host='…' port=…
-    return url.substr(6, url.find('\'', 6) - 6) + "/.s.PGSQL.5432";
+    auto const text = url(); // host='…' port=…
+    return text.substr(6, text.find('\'', 6) - 6) + "/.s.PGSQL.5432";
 }
+
+std::string server::url() const { return running_->url(); }
 
 std::string server::url_through(std::uint16_t port) {
     return "postgresql://klen@127.0.0.1:" + std::to_string(port) + "/klen_webhooks?sslmode=disable&gssencmode=disable";
 }
 
 std::vector<std::vector<std::string>> server::query(std::string const& sql) const {
-    store::session link({.url = running_->url()}, {.name = "faults"});
+    store::session link({.url = url()}, {.name = "faults"});
     auto const found = link.run_text(sql);
     if (!found)
         throw std::runtime_error(found.error().message + ": " + sql);

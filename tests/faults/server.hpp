@@ -33,6 +33,8 @@ class server {
     bool running() const;
 
     std::string socket_path() const; ///< for a proxy
+    /// For whoever goes to it directly.
+    std::string url() const;
     /// For a daemon, through a proxy on this port.
     static std::string url_through(std::uint16_t port);
 

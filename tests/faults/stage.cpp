@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr char const* account = "acct_faults";
 constexpr char const* master_key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// Short enough for a run of seconds. The circuit breaker is off: what it holds back would look like a late retry.
@@ -118,17 +117,25 @@ void stage::make_daemons() {
 
 void stage::make_webhooks() {
     auto const api = app::api_client::create(daemons.front()->url(), key_).value();
-    for (int i = 0; i < with.webhooks; ++i) {
-        auto const made = api.call("POST", std::string("/api/v1/webhooks?account_id=") + account,
+    for (int i = 0; i < with.accounts * with.webhooks; ++i) {
+        auto const owner = account(i / with.webhooks);
+        auto const made = api.call("POST", "/api/v1/webhooks?account_id=" + owner,
                                    R"({"name":"w","url":")" + receiver->url(i) + R"(","subscribed_events":["*"]})")
                               .value();
         if (made.status != 201)
             throw std::runtime_error("no webhook: " + made.body);
-        webhook_ids.emplace_back(json::parse(made.body).at("id").as_string());
+        webhook_ids[owner].emplace_back(json::parse(made.body).at("id").as_string());
     }
 }
 
+std::string stage::account(int number) { return "acct_faults_" + std::to_string(number); }
+
 void stage::publish() {
+    for (int i = 0; i < with.accounts; ++i)
+        publish(i, with.publishers, static_cast<double>(with.events_per_second) / with.accounts);
+}
+
+void stage::publish(int owner, int more, double events_per_second) {
     auto const targets = [this] {
         std::vector<std::string> out;
         for (auto const& one : daemons)
@@ -136,14 +143,14 @@ void stage::publish() {
                 out.push_back(one->url());
         return out;
     };
-    for (int i = 0; i < with.publishers; ++i) {
+    for (int i = 0; i < more; ++i) {
         publisher::options how;
-        how.name = "p" + std::to_string(i);
-        how.account = account;
+        how.name = "p" + std::to_string(publishers.size());
+        how.account = account(owner);
         how.key = key_;
         how.list_file = with.folder + "/" + how.name + ".list";
         how.seed = random();
-        how.events_per_second = static_cast<double>(with.events_per_second) / with.publishers;
+        how.events_per_second = events_per_second / more;
         how.timeout = with.publish_timeout;
         how.targets = targets;
         publishers.push_back(std::make_unique<publisher>(std::move(how)));

@@ -6,6 +6,7 @@
 #include "faults/recording_receiver.hpp"
 #include "faults/server.hpp"
 
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -21,8 +22,9 @@ class stage {
         std::string folder; ///< evidence; made
         std::uint64_t seed = 1;
         int instances = 1;
-        int webhooks = 2;
-        int publishers = 2;
+        int accounts = 1;
+        int webhooks = 2;            ///< of each account; the first one's have the receiver's lowest numbers
+        int publishers = 2;          ///< for each account
         int events_per_second = 120; ///< of all publishers
         std::chrono::milliseconds publish_timeout{8000};
         instance::settings settings;          ///< beyond those for short schedules and leases
@@ -33,8 +35,11 @@ class stage {
     explicit stage(options with);
     ~stage();
 
-    /// Begins to publish.
+    /// Begins to publish, for each account as much as for the others.
     void publish();
+    /// More publishers for one account (0 is the first).
+    void publish(int owner, int more, double events_per_second);
+    static std::string account(int number);
     /// No more publishing, everything in order again, and nothing left to do: false when that does not come in time.
     bool quiet(std::chrono::milliseconds bound);
 
@@ -51,7 +56,7 @@ class stage {
     std::vector<std::unique_ptr<instance>> daemons;
     std::unique_ptr<recording_receiver> receiver;
     std::vector<std::unique_ptr<publisher>> publishers;
-    std::vector<std::string> webhook_ids;
+    std::map<std::string, std::vector<std::string>> webhook_ids; ///< by account
     std::vector<disturbance> disturbances;
 
   private:
