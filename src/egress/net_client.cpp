@@ -3,6 +3,7 @@
 #include "egress/connection_pool.hpp"
 #include "egress/resolver.hpp"
 #include "egress/tls_support.hpp"
+#include "klen/webhooks/base/log.hpp"
 
 #include <boost/system/system_error.hpp>
 
@@ -129,6 +130,7 @@ class net_client_impl final : public net_client {
     task<destination> find(post_request r);
     task<opened> dial(post_request r, std::string key, std::vector<ip::address> addresses);
     task<opened> dial_one(post_request r, std::string key, ip::tcp::endpoint to, steady_time connect_until);
+    attempt_result led_elsewhere(post_request const& r, ip::tcp::endpoint const& to, ip::tcp::endpoint const& peer);
     connection_ptr make_connection(target const& to, std::string const& key);
     void park(std::string const& key, connection_ptr which, response_reader const& reader);
 
@@ -138,6 +140,7 @@ class net_client_impl final : public net_client {
     std::shared_ptr<connection_pool> pool_;
     std::shared_ptr<tls_session_cache> sessions_;
     counters counters_;
+    log::throttle elsewhere_log_{std::chrono::seconds(10)};
     std::shared_ptr<attendance> attendance_ = std::make_shared<attendance>();
 };
 
@@ -285,8 +288,11 @@ task<opened> net_client_impl::dial(post_request r, std::string key, std::vector<
         auto const share = (r.deadline - now) / static_cast<long>(order.size() - i);
         auto const until = now + std::min<steady_clock::duration>(share, context_->config.connect_timeout);
         out = co_await dial_one(r, key, ip::tcp::endpoint(order[i], r.to->port), until);
-        // Once connected, it is the server that is at fault, at whatever address.
-        if (out.connection || !out.refusal.remote_address.empty() || out.refusal.error == error_class::local_failure)
+        // Once connected, it is the server that is at fault, at whatever address; and what led elsewhere once may do so
+        // again.
+        bool const settled =
+            out.refusal.error == error_class::local_failure || out.refusal.error == error_class::address_not_allowed;
+        if (out.connection || !out.refusal.remote_address.empty() || settled)
             break;
     }
     co_return out;
@@ -312,7 +318,7 @@ task<opened> net_client_impl::dial_one(post_request r, std::string key, ip::tcp:
     count(counters_.connections_opened);
     if (fresh->peer() != to) {
         fresh->close();
-        out.refusal = address_not_allowed();
+        out.refusal = led_elsewhere(r, to, fresh->peer());
         co_return out;
     }
     auto const shaken = co_await fresh->handshake(r.deadline);
@@ -325,6 +331,19 @@ task<opened> net_client_impl::dial_one(post_request r, std::string key, ip::tcp:
         count(counters_.tls_sessions_resumed);
     out.connection = std::move(fresh);
     co_return out;
+}
+
+/// The kernel took the connection to a peer that nobody judged (0.0.0.0 is this machine). The customer is told what
+/// everybody is told whose address is refused; the operator, where it led.
+attempt_result net_client_impl::led_elsewhere(post_request const& r, ip::tcp::endpoint const& to,
+                                              ip::tcp::endpoint const& peer) {
+    if (auto const say = elsewhere_log_.allow(); say.write)
+        log::warn("a connection led to another address than the one that was judged; it was closed",
+                  {{"account_id", r.account_id},
+                   {"destination.address", text_of(to)},
+                   {"destination.ip", peer.address().to_string()},
+                   {"repeats", say.held_back}});
+    return address_not_allowed();
 }
 
 connection_ptr net_client_impl::make_connection(target const& to, std::string const& key) {

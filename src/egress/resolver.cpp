@@ -1,5 +1,6 @@
 #include "egress/resolver.hpp"
 
+#include "egress/dns_cache.hpp"
 #include "klen/webhooks/base/log.hpp"
 
 #include <boost/asio/ip/address_v4.hpp>
@@ -32,7 +33,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::size_t cache_entries_max = 10'000;
 constexpr std::size_t addresses_max = 32;
 
 /// c-ares asks `tries` times and doubles its patience each time: 1 + 2 + 4 parts of the timeout.
@@ -75,11 +75,6 @@ struct resolver::impl : std::enable_shared_from_this<impl> {
         bool answered = false;
     };
 
-    struct cached {
-        resolution answer;
-        steady_time until;
-    };
-
     /// Handed to c-ares for each query.
     struct query {
         std::weak_ptr<impl> owner;
@@ -87,7 +82,8 @@ struct resolver::impl : std::enable_shared_from_this<impl> {
         int type = 0;
     };
 
-    impl(executor e, resolver_options with) : ex(std::move(e)), options(std::move(with)), ares_timer(ex) {}
+    impl(executor e, resolver_options with)
+        : ex(std::move(e)), options(std::move(with)), ares_timer(ex), cache(options.cached_names_max) {}
     ~impl() { close(); }
 
     executor ex;
@@ -98,7 +94,7 @@ struct resolver::impl : std::enable_shared_from_this<impl> {
     asio::steady_timer ares_timer;
     std::unordered_map<int, std::shared_ptr<watch>> watches;
     std::unordered_map<std::string, std::shared_ptr<question>> open;
-    std::unordered_map<std::string, cached> cache;
+    dns_cache cache;
 
     void start();
     void close();
@@ -111,7 +107,6 @@ struct resolver::impl : std::enable_shared_from_this<impl> {
     void arm_ares_timer();
 
     // questions
-    std::optional<resolution> from_cache(std::string const& name);
     std::optional<std::vector<ip::address>> from_hosts_file(std::string const& name);
     std::shared_ptr<question> ask(std::string const& name);
     static void on_answer(void* arg, int status, int timeouts, unsigned char* bytes, int size);
@@ -345,16 +340,6 @@ void resolver::impl::arm_ares_timer() {
 
 // --- questions ----------------------------------------------------------------------------------------------------
 
-std::optional<resolution> resolver::impl::from_cache(std::string const& name) {
-    auto const at = cache.find(name);
-    if (at == cache.end())
-        return std::nullopt;
-    if (std::chrono::steady_clock::now() < at->second.until)
-        return at->second.answer;
-    cache.erase(at);
-    return std::nullopt;
-}
-
 std::optional<std::vector<ip::address>> resolver::impl::from_hosts_file(std::string const& name) {
     std::vector<ip::address> out;
     for (int const family : {AF_INET, AF_INET6}) {
@@ -439,12 +424,7 @@ void resolver::impl::remember(question const& q, resolution const& answer) {
         keep = options.negative_cache;
     if (keep <= milliseconds::zero())
         return;
-    auto const now = std::chrono::steady_clock::now();
-    if (cache.size() >= cache_entries_max)
-        std::erase_if(cache, [&](auto const& entry) { return entry.second.until <= now; });
-    if (cache.size() >= cache_entries_max)
-        cache.erase(cache.begin());
-    cache.insert_or_assign(q.name, cached{answer, now + keep});
+    cache.put(q.name, answer, std::chrono::steady_clock::now() + keep);
 }
 
 resolver::resolver(executor ex, resolver_options with) : impl_(std::make_shared<impl>(std::move(ex), std::move(with))) {
@@ -473,7 +453,7 @@ task<resolution> resolver::resolve(std::string name, steady_time until) {
     // RFC 6761: never asked of a name server.
     if (is_localhost(name))
         co_return resolution{resolve_status::found, {ip::address_v4::loopback()}, {}};
-    if (auto kept = self->from_cache(name))
+    if (auto kept = self->cache.find(name, std::chrono::steady_clock::now()))
         co_return std::move(*kept);
     if (auto listed = self->from_hosts_file(name))
         co_return resolution{resolve_status::found, std::move(*listed), {}};

@@ -31,6 +31,7 @@ struct resolver_options {
     std::chrono::milliseconds timeout{};
     std::chrono::milliseconds cache_max{};
     std::chrono::milliseconds negative_cache{};
+    std::size_t cached_names_max = 10'000; ///< failures among them
 };
 
 /// "192.0.2.1", "192.0.2.1:5353", "2001:db8::1" or "[2001:db8::1]:53", as c-ares wants it.
@@ -38,8 +39,8 @@ result<std::string> parse_dns_server(std::string const& text);
 
 /// Name resolution of one io thread, by c-ares: getaddrinfo blocks a thread and cannot be cancelled. Names are
 /// absolute; /etc/hosts counts first. Equal names under way at the same time are asked for once; answers are kept for
-/// their time to live, bounded, failures for a short time. The name servers are read once, when it is made.
-/// All members on its executor.
+/// their time to live, failures for a short time, of so many names at most. The name servers are read once, when it is
+/// made. All members on its executor.
 class resolver {
   public:
     resolver(executor ex, resolver_options with);

@@ -30,7 +30,7 @@ constexpr std::string_view too_large_header = "The response's headers are too la
 constexpr std::string_view not_http = "The response is not HTTP/1.0 or HTTP/1.1.";
 constexpr std::string_view bad_header = "The response's headers are not valid HTTP/1.1.";
 constexpr std::string_view bad_framing =
-    "The response says in contradictory or unknown ways where its body ends (Content-Length, Transfer-Encoding).";
+    "The response says more than once, or in an unknown way, where its body ends (Content-Length, Transfer-Encoding).";
 constexpr std::string_view too_many_interim = "The receiver sent too many interim (1xx) responses.";
 
 bool iequals(std::string_view a, std::string_view b) {
@@ -74,10 +74,11 @@ class response_reader::parser final : public http::basic_parser<false> {
     std::optional<std::chrono::seconds> keep_alive_for;
 
     bool framing_is_clear() const {
-        // Beast itself refuses lengths that differ. It would take an unknown coding as framed by the length beside it,
-        // and a chunked one in HTTP/1.0, whose receivers do not know it.
+        // Beast itself refuses lengths that differ. It would take one that is told twice (RFC 9110 §8.6 leaves the
+        // choice), an unknown coding as framed by the length beside it, and a chunked one in HTTP/1.0, whose receivers
+        // do not know it.
         if (transfer_encodings_ == 0)
-            return true;
+            return content_lengths_ <= 1;
         return transfer_encodings_ == 1 && content_lengths_ == 0 && !unknown_coding_ && version_ >= 11;
     }
 
@@ -92,7 +93,7 @@ class response_reader::parser final : public http::basic_parser<false> {
     void on_field_impl(http::field name, string_view, string_view value, error_code&) override {
         switch (name) {
         case http::field::content_length:
-            ++content_lengths_;
+            content_lengths_ += 1 + std::count(value.begin(), value.end(), ','); // "2, 2"
             break;
         case http::field::transfer_encoding:
             ++transfer_encodings_;
@@ -117,7 +118,7 @@ class response_reader::parser final : public http::basic_parser<false> {
     void on_finish_impl(error_code&) override {}
 
     int version_ = 0;
-    int content_lengths_ = 0;
+    std::ptrdiff_t content_lengths_ = 0; ///< in however many fields
     int transfer_encodings_ = 0;
     bool unknown_coding_ = false;
 };

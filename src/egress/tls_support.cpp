@@ -14,9 +14,6 @@ namespace klen::webhooks::egress {
 
 namespace {
 
-// A session holds the peer's certificates, as its connection does: 1 KiB beside that, 5 to 15 KiB when it is alone.
-constexpr std::size_t session_keys_max = 1'000;
-constexpr std::size_t sessions_per_key_max = 2;
 constexpr long session_age_max_s = 3'600;
 
 struct session_sink {
@@ -69,22 +66,20 @@ std::string describe_verification(long code, std::string const& host) {
 } // namespace
 
 void tls_session_cache::put(std::string const& key, tls_session_ptr session) {
-    if (sessions_.size() >= session_keys_max && !sessions_.contains(key))
-        sessions_.erase(sessions_.begin());
-    auto& kept = sessions_[key];
-    if (kept.size() >= sessions_per_key_max)
+    auto& kept = sessions_.renew(key);
+    if (kept.size() >= per_key_max)
         kept.erase(kept.begin());
     kept.push_back(std::move(session));
 }
 
 tls_session_ptr tls_session_cache::take(std::string const& key) {
     tls_session_ptr out(nullptr, SSL_SESSION_free);
-    auto const at = sessions_.find(key);
-    if (at == sessions_.end())
+    auto* const kept = sessions_.find(key);
+    if (kept == nullptr)
         return out;
-    while (!out && !at->second.empty()) {
-        auto newest = std::move(at->second.back());
-        at->second.pop_back();
+    while (!out && !kept->empty()) {
+        auto newest = std::move(kept->back());
+        kept->pop_back();
         auto const age = static_cast<long>(std::time(nullptr)) - SSL_SESSION_get_time(newest.get());
         if (SSL_SESSION_is_resumable(newest.get()) == 1 && age >= 0 && age < session_age_max_s)
             out = std::move(newest);
@@ -93,10 +88,10 @@ tls_session_ptr tls_session_cache::take(std::string const& key) {
     // that a session is resumed again and again.
     if (out && SSL_SESSION_get_protocol_version(out.get()) < TLS1_3_VERSION) {
         SSL_SESSION_up_ref(out.get());
-        at->second.emplace_back(out.get(), SSL_SESSION_free);
+        kept->emplace_back(out.get(), SSL_SESSION_free);
     }
-    if (at->second.empty())
-        sessions_.erase(at);
+    if (kept->empty())
+        sessions_.erase(key);
     return out;
 }
 

@@ -1,13 +1,13 @@
 #pragma once
 
 #include "egress/connection.hpp"
+#include "egress/recent_map.hpp"
 #include "klen/webhooks/base/result.hpp"
 
 #include <boost/asio/ssl/context.hpp>
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace klen::webhooks::egress {
@@ -16,15 +16,20 @@ using tls_session_ptr = std::unique_ptr<SSL_SESSION, void (*)(SSL_SESSION*)>;
 
 /// TLS sessions of one client that its next connections may resume, by origin and account: resuming halves the cost of
 /// a connection. The peer was verified when the session began, so a session is used for its own host only, and not
-/// for longer than an hour. Bounded. Not thread-safe.
+/// for longer than an hour. Of `keys_max` keys at most, the ones that got a session last, with the newest
+/// `per_key_max` of each. Not thread-safe.
 class tls_session_cache {
   public:
+    // A session holds the peer's certificates, as its connection does: 1 KiB beside that, 5 to 15 KiB when it is alone.
+    static constexpr std::size_t keys_max = 1'000;
+    static constexpr std::size_t per_key_max = 2;
+
     void put(std::string const& key, tls_session_ptr session);
     /// The newest one that can be resumed; null when there is none.
     tls_session_ptr take(std::string const& key);
 
   private:
-    std::unordered_map<std::string, std::vector<tls_session_ptr>> sessions_;
+    recent_map<std::vector<tls_session_ptr>> sessions_{keys_max};
 };
 
 /// A client context: TLS 1.2 or later, peers verified against `ca_file` or the system's certificates.

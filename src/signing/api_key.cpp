@@ -2,6 +2,7 @@
 
 #include "klen/webhooks/base/encoding.hpp"
 #include "klen/webhooks/base/log.hpp"
+#include "klen/webhooks/signing/secret.hpp"
 
 #include <algorithm>
 #include <openssl/crypto.h>
@@ -32,8 +33,13 @@ bool is_base64url(std::string_view text) {
 
 /// Tells a key from a typing error. Says nothing of the stored hash: that is over the whole text, without the label.
 std::string checksum(std::string_view random_part) {
-    return base64url(sha256("klen-webhooks api key checksum 1:" + std::string(random_part)))
-        .substr(0, checksum_characters);
+    constexpr std::string_view label = "klen-webhooks api key checksum 1:";
+    std::string labelled;
+    labelled.reserve(label.size() + random_part.size()); // a string that grows leaves a copy behind
+    labelled.append(label).append(random_part);
+    auto const hash = sha256(labelled);
+    wipe(labelled);
+    return base64url(hash).substr(0, checksum_characters);
 }
 
 EVP_MD const* sha256_algorithm() {
@@ -55,10 +61,12 @@ std::array<std::uint8_t, 32> sha256(std::string_view bytes) {
 api_key api_key::generate() {
     std::array<std::uint8_t, 32> bytes{};
     random_bytes(bytes);
-    std::string const random_part = base64url(bytes);
+    std::string random_part = base64url(bytes);
     OPENSSL_cleanse(bytes.data(), bytes.size());
     api_key out;
-    out.text = std::string(prefix) + random_part + checksum(random_part);
+    out.text.reserve(key_characters);
+    out.text.append(prefix).append(random_part).append(checksum(random_part));
+    wipe(random_part);
     out.hash = sha256(out.text);
     return out;
 }

@@ -1,9 +1,12 @@
 #include "api/management_fixture.hpp"
 
+#include "egress/refused_addresses.hpp"
+#include "support/fake_dns.hpp"
 #include "support/scripted_receiver.hpp"
 
 #include "klen/webhooks/signing/signer.hpp"
 
+#include <boost/json/serialize.hpp>
 #include <gmock/gmock.h>
 
 namespace klen::webhooks::api {
@@ -11,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing_support::raw_response;
 using testing_support::run_task;
 
@@ -216,6 +220,63 @@ TEST_F(webhook_test_call_for_real, the_receiver_gets_a_signed_request_and_its_an
     auto const secret = signing::secret::parse(text(made, "secret")).value();
     EXPECT_TRUE(signing::verify_klen(secret, requests[0].header("X-Klen-Signature").value_or(""), requests[0].body));
     EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 0) << "a test is on no record";
+}
+
+/// With nothing allowed that is not public. A URL that is refused today may have been taken by another configuration,
+/// and a name may lead anywhere.
+struct webhook_test_call_to_refused_addresses : webhook_test_call_for_real {
+    webhook_test_call_to_refused_addresses() {
+        settings.egress.allowed_ranges = {};
+        settings.egress.dns_servers = {dns.server()};
+        settings.egress.dns_cache_max = settings.egress.dns_negative_cache = std::chrono::milliseconds(0);
+        with.egress = egress::make_client_context(settings.egress, settings.delivery).value();
+        webhook = make_webhook(); // starts the server
+    }
+
+    /// All of the answer but the ids, times and signatures that each call has its own of, and the host that the caller
+    /// gave. The rest is as it came, byte for byte.
+    std::string answer_of(std::string const& host) {
+        auto const url = "http://" + host + ":" + std::to_string(inside.port()) + "/latest/meta-data/";
+        db.query("UPDATE webhooks SET url = '" + url + "' WHERE webhook_id = '" + webhook + "'");
+        auto const got = call("POST", path_of(webhook) + "/test");
+        EXPECT_EQ(got.status, 200) << got.body;
+        auto shown = json(got);
+        EXPECT_TRUE(shown.at("response").is_null()) << got.body;
+        EXPECT_TRUE(shown.at("remote_address").is_null()) << got.body;
+        EXPECT_LT(shown.at("duration_ms").as_int64(), 2000) << "as long as a name server takes";
+        auto& request = shown.at("request").as_object();
+        EXPECT_EQ(text(request, "url"), url);
+        shown.at("delivery_id") = "(id)";
+        shown.at("duration_ms") = "(time)";
+        request.at("url") = "(as given)";
+        request.at("body") = "(with its time)";
+        for (auto& line : request.at("headers").as_array()) {
+            auto const name = line.as_array().at(0).as_string();
+            for (char const* own : {"Host", "X-Klen-Signature", "X-Klen-Delivery-ID", "X-Klen-Timestamp", "webhook-id",
+                                    "webhook-timestamp", "webhook-signature"})
+                if (name == own)
+                    line.as_array().at(1) = "(its own)";
+        }
+        return boost::json::serialize(shown);
+    }
+
+    testing::fake_dns dns;
+    testing::scripted_receiver inside{testing::script().answer(200, "secret", "X-Secret: 1\r\n").again()};
+    std::string webhook;
+};
+
+TEST_F(webhook_test_call_to_refused_addresses, says_the_same_for_every_range_and_shows_nothing) {
+    auto const expected = answer_of("10.0.0.1");
+    EXPECT_THAT(expected, HasSubstr(R"("error_class":"address_not_allowed","message":"The URL leads to an address)"));
+    EXPECT_THAT(expected, Not(HasSubstr("10.0.0")));
+    int n = 0;
+    for (auto const& address : testing::refused_addresses()) {
+        EXPECT_EQ(answer_of(testing::as_host(address)), expected) << address;
+        auto const name = "n" + std::to_string(n++) + ".test";
+        dns.tell(name, {{testing::dns_answer::kind::addresses, {address}, 0, false}});
+        EXPECT_EQ(answer_of(name), expected) << name << " -> " << address;
+    }
+    EXPECT_EQ(inside.connections(), 0);
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 
 #include "app/blocking.hpp"
 #include "app/io_threads.hpp"
+#include "egress/refused_addresses.hpp"
 #include "store/store_support.hpp"
 #include "support/fake_dns.hpp"
 #include "support/scripted_receiver.hpp"
@@ -22,9 +23,10 @@ using klen::webhooks::testing::scripted_receiver;
 
 class webhook_errands_test : public ::testing::Test {
   protected:
-    webhook_errands_test() {
+    webhook_errands_test() : webhook_errands_test({"127.0.0.0/8"}) {}
+    explicit webhook_errands_test(std::vector<std::string> allowed_ranges) {
         settings.egress.allow_http = true;
-        settings.egress.allowed_ranges = {"127.0.0.0/8"};
+        settings.egress.allowed_ranges = std::move(allowed_ranges);
         settings.egress.dns_servers = {dns.server()};
         context = egress::make_client_context(settings.egress, settings.delivery).value();
         for (std::size_t i = 0; i < threads.size(); ++i)
@@ -163,6 +165,44 @@ TEST_F(webhook_errands_test, a_url_is_judged_by_where_its_name_leads) {
     EXPECT_EQ(*refused, judge("http://10.0.0.1/").value()) << "the same sentence for every refused range";
     EXPECT_EQ(judge("http://fine.test/").value(), std::nullopt);
     EXPECT_EQ(judge("http://unknown.test/").value(), std::nullopt);
+}
+
+/// With nothing allowed that is not public.
+struct errands_to_refused_addresses : webhook_errands_test {
+    errands_to_refused_addresses() : webhook_errands_test(std::vector<std::string>{}) {}
+    void expect_the_same_of(std::string const& url) {
+        SCOPED_TRACE(url);
+        auto const outcome = test::run(errands().send_test(test_of(url)));
+        ASSERT_TRUE(outcome);
+        auto const& r = outcome->result;
+        EXPECT_EQ(r.error, policy::error_class::address_not_allowed);
+        EXPECT_EQ(r.message, sentence);
+        EXPECT_EQ(r.status, 0);
+        EXPECT_EQ(r.response_headers, "");
+        EXPECT_EQ(r.response_body, "");
+        EXPECT_EQ(r.remote_address, "");
+        EXPECT_FALSE(r.retry_after);
+        EXPECT_FALSE(r.connection_reused);
+        EXPECT_EQ(judge(url).value(), sentence);
+    }
+
+    int names = 0;
+    std::string const sentence =
+        "The URL leads to an address that is not allowed. Webhooks are sent to public addresses only.";
+};
+
+TEST_F(errands_to_refused_addresses, say_the_same_for_every_range_and_show_nothing) {
+    scripted_receiver inside(script().answer(200, "secret", "X-Secret: 1\r\n").again());
+    auto const port = ":" + std::to_string(inside.port());
+    for (auto const& address : testing::refused_addresses()) {
+        expect_the_same_of("http://" + testing::as_host(address) + port + "/latest/meta-data/");
+        auto const name = "n" + std::to_string(names++) + ".test";
+        dns.tell(name, {{dns_answer::kind::addresses, {address}, 0, false}});
+        expect_the_same_of("http://" + name + port + "/");
+        dns.tell("mixed-" + name, {{dns_answer::kind::addresses, {"8.8.8.8", address}, 0, false}});
+        expect_the_same_of("http://mixed-" + name + port + "/");
+    }
+    EXPECT_EQ(inside.connections(), 0);
 }
 
 TEST_F(webhook_errands_test, more_questions_than_allowed_are_not_asked) {

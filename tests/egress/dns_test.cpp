@@ -1,5 +1,10 @@
 // Name resolution: classes of failure, caching, and what answers may lead to.
 #include "egress/client_fixture.hpp"
+#include "egress/resolver.hpp"
+
+#include <array>
+#include <atomic>
+#include <optional>
 
 namespace klen::webhooks::egress {
 namespace {
@@ -142,6 +147,55 @@ TEST_F(dns, a_name_that_does_not_exist_is_remembered_for_a_while) {
     EXPECT_EQ(server.questions("soon.test"), 1);
     run_for(350ms);
     EXPECT_TRUE(post(receiver.url("/", "soon.test")).succeeded());
+}
+
+/// Names below .test: every third one exists, the others do not or make the server fail.
+class many_names : public dns {
+  protected:
+    many_names() {
+        server.tell_all_below(".test", [this]() -> dns_answer {
+            constexpr std::array<kind, 3> kinds{kind::addresses, kind::no_such_name, kind::server_failure};
+            auto const what = kinds[asking % 3];
+            return {what, what == kind::addresses ? std::vector<std::string>{"127.0.0.1"} : std::vector<std::string>{},
+                    60, false};
+        });
+        resolver_options options;
+        options.servers = {server.server()};
+        options.timeout = 2s;
+        options.cache_max = options.negative_cache = 60s;
+        options.cached_names_max = bound;
+        names.emplace(io.get_executor(), options);
+    }
+    ~many_names() override { names.reset(); }
+
+    /// How many questions the server got about it.
+    std::uint64_t ask(std::size_t which) {
+        auto const before = server.questions();
+        asking = which;
+        resolution got;
+        auto question = [&]() -> task<void> {
+            auto answer = names->resolve("n" + std::to_string(which) + ".test", std::chrono::steady_clock::now() + 2s);
+            got = co_await std::move(answer);
+        };
+        run(question);
+        constexpr std::array<resolve_status, 3> expected{resolve_status::found, resolve_status::not_found,
+                                                         resolve_status::failure};
+        EXPECT_EQ(got.status, expected[which % 3]) << which;
+        return server.questions() - before;
+    }
+
+    static constexpr std::size_t bound = 60;
+    std::atomic<std::size_t> asking = 0;
+    std::optional<resolver> names;
+};
+
+TEST_F(many_names, no_more_than_the_bound_are_remembered_those_that_failed_included) {
+    for (std::size_t i = 0; i < 2 * bound; ++i)
+        EXPECT_GE(ask(i), 2U) << i;
+    for (std::size_t i = 2 * bound; i-- > bound;)
+        EXPECT_EQ(ask(i), 0U) << i << " is one of the newest";
+    for (std::size_t i = 0; i < bound; ++i)
+        EXPECT_GE(ask(i), 2U) << i << " is one too many";
 }
 
 TEST_F(dns, equal_questions_at_the_same_time_are_asked_once) {

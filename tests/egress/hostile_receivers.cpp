@@ -133,6 +133,10 @@ behaviours framing() {
         // Where the body ends: said twice, or in ways that nobody can know.
         {"two lengths", {framed("Content-Length: 2\r\nContent-Length: 3\r\n")}, malformed_response},
         {"two lengths in one field", {framed("Content-Length: 2, 3\r\n")}, malformed_response},
+        behaviour{"the same length twice", {framed("Content-Length: 2\r\nContent-Length: 2\r\n")}, malformed_response}
+            .saying("more than once"),
+        behaviour{"the same length twice in one field", {framed("Content-Length: 2, 2\r\n")}, malformed_response}
+            .saying("more than once"),
         {"length and chunked",
          {framed("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", chunk)},
          malformed_response},
@@ -318,6 +322,9 @@ behaviours interim_responses() {
         {"100 with a length", {says("HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n" + ok_empty)}, none, 200},
         {"100 with two lengths",
          {says("HTTP/1.1 100 Go\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n" + ok_empty)},
+         malformed_response},
+        {"100 with the same length twice",
+         {says("HTTP/1.1 100 Go\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n" + ok_empty)},
          malformed_response},
         {"100 with a length and a coding",
          {says("HTTP/1.1 100 Go\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n" + ok_empty)},

@@ -73,13 +73,17 @@ TEST(secret, copies_and_moves_keep_the_value) {
 
 TEST(secret, wiping_leaves_zeros_and_nothing_else) {
     std::string text(64, 'x');
-    char const* const characters = text.data();
+    char const volatile* const characters = text.data();
     wipe(text);
     EXPECT_TRUE(text.empty());
-    EXPECT_EQ(characters[0], '\0');
+    for (std::size_t i = 0; i < 64; ++i)
+        EXPECT_EQ(characters[i], '\0') << i;
     std::vector<std::uint8_t> bytes(8, 7);
+    std::uint8_t const volatile* const numbers = bytes.data();
     wipe(bytes);
     EXPECT_TRUE(bytes.empty());
+    for (std::size_t i = 0; i < 8; ++i)
+        EXPECT_EQ(numbers[i], 0) << i;
 }
 
 } // namespace
