@@ -314,9 +314,11 @@ section declare_dispatch() {
              "Deliveries of one webhook that wait in memory.");
     s.number("webhook_concurrency_max", &c::webhook_concurrency_max, unit::count, 32, {1, 10000},
              "Requests to one webhook at once.");
-    s.number("host_concurrency_max", &c::host_concurrency_max, unit::count, 128, {1, 100000},
-             "Requests to one host at once, whatever webhooks are on it. Divided among the io_threads; when it is less "
-             "than those, only so many of them send.");
+    s.number(
+        "host_concurrency_max", &c::host_concurrency_max, unit::count, 128, {1, 100000},
+        "Requests to one host at once, whatever webhooks are on it. Divided among the io_threads; when it is less "
+        "than those, only so many of them send. An eighth of each part (of 4 or more) is kept for webhooks that have "
+        "no request under way there, so that those which hang never have it all.");
     s.number("slow_start_concurrency", &c::slow_start_concurrency, unit::count, 4, {0, 10000},
              "Requests at once to a webhook that has not answered lately; doubled as it answers, up to "
              "webhook_concurrency_max. 0: no slow start.");

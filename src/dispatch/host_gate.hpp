@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -9,22 +10,24 @@
 
 namespace klen::webhooks::dispatch {
 
-/// Limits how many requests go to one host at once, and keeps who waits for it in order. Pure; belongs to one shard.
+/// Limits how many requests go to one host at once, and keeps who waits for it in order. An eighth of the places is
+/// kept for those that have none: whoever has some asks for one of the others, of which so many are free, by
+/// `may_take(free)`, which is true of whoever has none. Pure; belongs to one shard.
 template <class Waiter>
 class host_gate {
   public:
-    explicit host_gate(std::uint32_t limit) : limit_(limit) {}
+    explicit host_gate(std::uint32_t limit) : limit_(limit), kept_(limit < limit_to_share ? 0 : (limit + 7) / 8) {}
 
-    bool try_enter(std::string const& host) {
+    bool try_enter(std::string const& host, Waiter const& who) {
         auto& h = hosts_[host];
-        if (h.inside >= limit_)
+        if (!lets_in(h, who))
             return false;
         ++h.inside;
         return true;
     }
     void wait(std::string const& host, std::shared_ptr<Waiter> who) { hosts_[host].waiting.push_back(std::move(who)); }
 
-    /// Returns who has waited longest, if anybody has: it may try again.
+    /// Returns who has waited longest of those that may enter, if anybody has: it may try again.
     std::shared_ptr<Waiter> leave(std::string const& host) {
         auto const at = hosts_.find(host);
         if (at == hosts_.end())
@@ -40,7 +43,7 @@ class host_gate {
     /// For one that was let in line but did not enter after all: the next in line.
     std::shared_ptr<Waiter> pass(std::string const& host) {
         auto const at = hosts_.find(host);
-        return at == hosts_.end() || at->second.inside >= limit_ ? nullptr : next_of(at->second);
+        return at == hosts_.end() ? nullptr : next_of(at->second);
     }
     std::size_t hosts() const { return hosts_.size(); }
 
@@ -49,14 +52,24 @@ class host_gate {
         std::uint32_t inside = 0;
         std::deque<std::shared_ptr<Waiter>> waiting;
     };
-    static std::shared_ptr<Waiter> next_of(state& h) {
-        if (h.waiting.empty())
+    /// An empty host lets everybody in: what somebody has under way elsewhere must not keep it out for ever.
+    bool lets_in(state const& h, Waiter const& who) const {
+        auto const free = limit_ - h.inside;
+        return free > 0 && (h.inside == 0 || who.may_take(free > kept_ ? free - kept_ : 0));
+    }
+    /// Those in front that may not enter have a place inside each, so there are not many.
+    std::shared_ptr<Waiter> next_of(state& h) {
+        auto const at = std::ranges::find_if(h.waiting, [&](auto const& who) { return lets_in(h, *who); });
+        if (at == h.waiting.end())
             return nullptr;
-        auto next = std::move(h.waiting.front());
-        h.waiting.pop_front();
+        auto next = std::move(*at);
+        h.waiting.erase(at);
         return next;
     }
+    static constexpr std::uint32_t limit_to_share = 4; ///< of less nothing is kept
+
     std::uint32_t limit_;
+    std::uint32_t kept_;
     std::unordered_map<std::string, state> hosts_;
 };
 

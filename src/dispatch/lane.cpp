@@ -72,7 +72,10 @@ policy::circuit_cause lane::ended(policy::begun_attempt const& which, policy::at
                                   steady_time now, double chance) {
     --in_flight_;
     last_used_ = now;
-    answered_ = answered_ || result.status != 0;
+    if (result.status != 0) {
+        answered_ = true;
+        stalls_ = false;
+    }
     bool const was_closed = circuit_.state() == circuit_state::closed;
     auto const limit = circuit_.limit();
     auto const cause = circuit_.ended(which, result, now, chance);
@@ -107,6 +110,7 @@ bool lane::judge_asked(steady_time now) {
 
 void lane::judge_progress(bool scarce) {
     bool const stalls = in_flight_ > 0 && !std::exchange(answered_, false);
+    stalls_ = stalls_ || stalls;
     if (stalls)
         allowance_ = scarce || !profile_ ? 1 : std::max(std::min(profile_->concurrency, circuit_.limit()), 1U) * 2;
     else if (allowance_ < limits_.queue_max)

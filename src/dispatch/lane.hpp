@@ -91,6 +91,9 @@ class lane {
     bool judge_asked(steady_time now);
     /// The circuit is half open for what was asked for by hand; anything else would spend its attempt on it.
     bool only_asked(steady_time now) const { return circuit_.only_asked(now); }
+    /// Whether it may have one of the places that are free at its host (see host_gate). While it answers nothing it
+    /// takes as many as it leaves at most.
+    bool may_take(std::uint32_t free) const { return in_flight_ == 0 || (stalls_ ? in_flight_ < free : free > 0); }
     /// Looks whether anything was answered since the last look. `scarce`: others need the memory.
     void judge_progress(bool scarce);
 
@@ -151,6 +154,7 @@ class lane {
     policy::pacer pacer_;
     policy::circuit circuit_;
     bool answered_ = false;   ///< since progress was judged last
+    bool stalls_ = true;      ///< nothing was answered yet, or since a look that found it so
     std::uint32_t allowance_; ///< how much may be queued: little once nothing was answered between two looks
 
     bool full_ = false;

@@ -226,7 +226,7 @@ shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {
         return step::skipped;
     }
     auto const& host = l->profile()->to->host;
-    if (!hosts_.try_enter(host)) {
+    if (!hosts_.try_enter(host, *l)) {
         pass_turn(*l);
         l->waiting_for_host = true;
         hosts_.wait(host, l);

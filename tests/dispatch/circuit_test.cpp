@@ -378,6 +378,51 @@ TEST(host_limit, is_kept_by_all_shards_together_and_used_up) {
     }
 }
 
+/// Webhooks of a shared host that hang (`answers_first`: after they have worked), and one that works: how long its
+/// deliveries took at most.
+milliseconds slowest_beside(int hanging, bool answers_first) {
+    virtual_cluster c;
+    auto options = usual_options();
+    options.dispatch.host_concurrency_max = 20;
+    options.dispatch.circuit_failures = 0;
+    options.dispatch.circuit_failure_percent = 0;
+    std::vector<webhook_id> bad;
+    for (int i = 0; i < hanging; ++i)
+        bad.push_back(c.add_webhook("shared.example", "bad" + std::to_string(i)));
+    auto const good = c.add_webhook("shared.example", "good");
+    bool hangs = !answers_first;
+    c.outside.script["shared.example"] = [&](auto const& r) {
+        return scripted_answer{200, {}, r.path != "/good" && hangs ? hours(1) : milliseconds(20)};
+    };
+    auto& node = c.start_node(options);
+    for (int i = 0; i < 100; ++i) {
+        if (i == 50)
+            hangs = true;
+        for (auto const& id : bad)
+            c.database.publish_many(node.dispatcher.get(), id, 2);
+        c.world.run_for(milliseconds(20));
+    }
+    EXPECT_GE(c.outside.open["shared.example"], hanging == 1 ? 9 : 12) << "what hangs does have many places";
+    milliseconds slowest{0};
+    for (int i = 0; i < 50; ++i) {
+        auto const before = c.outside.count("shared.example");
+        auto const at = c.world.now();
+        c.database.publish(node.dispatcher.get(), good);
+        EXPECT_TRUE(c.world.run_until(
+            [&] { return c.outside.count("shared.example") > before && c.outside.seen.back().path == "/good"; },
+            minutes(1)));
+        slowest = std::max(slowest, std::chrono::duration_cast<milliseconds>(c.world.now() - at));
+        c.world.run_for(milliseconds(100));
+    }
+    return slowest;
+}
+
+TEST(host_limit, webhooks_that_hang_leave_places_to_the_others_of_their_host) {
+    for (int const hanging : {1, 2, 4})
+        for (bool const answers_first : {false, true})
+            EXPECT_LE(slowest_beside(hanging, answers_first), milliseconds(50)) << hanging << ' ' << answers_first;
+}
+
 TEST(slow_start, new_webhook_with_a_backlog_is_tried_with_few_at_once) {
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");

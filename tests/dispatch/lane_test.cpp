@@ -379,19 +379,68 @@ TEST(wake_queue, gives_out_what_is_due_in_order) {
     EXPECT_EQ(q.size(), 1U);
 }
 
+/// Somebody at a host.
+struct guest {
+    std::uint32_t inside = 0;
+    bool may_take(std::uint32_t free) const { return inside == 0 || free > 0; }
+};
+
+TEST(host_gate, an_eighth_is_for_those_that_have_no_place) {
+    host_gate<guest> gate(16);
+    auto const greedy = std::make_shared<guest>();
+    auto const other = std::make_shared<guest>();
+    while (gate.try_enter("h", *greedy))
+        ++greedy->inside;
+    EXPECT_EQ(greedy->inside, 14U);
+    gate.wait("h", greedy);
+    for (; other->inside == 0; ++other->inside)
+        EXPECT_TRUE(gate.try_enter("h", *other));
+    EXPECT_FALSE(gate.try_enter("h", *other)) << "has one now";
+    EXPECT_TRUE(gate.try_enter("h", guest{}));
+    EXPECT_FALSE(gate.try_enter("h", guest{})) << "all sixteen are taken";
+}
+
+TEST(host_gate, whoever_may_not_enter_yet_keeps_its_place_in_line_and_nobody_waiting) {
+    host_gate<guest> gate(4);
+    auto const greedy = std::make_shared<guest>(guest{3});
+    auto const newcomer = std::make_shared<guest>();
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(gate.try_enter("h", *greedy));
+    EXPECT_TRUE(gate.try_enter("h", guest{}));
+    gate.wait("h", greedy);
+    gate.wait("h", newcomer);
+    EXPECT_EQ(gate.leave("h"), newcomer) << "passes greedy by";
+    EXPECT_EQ(gate.pass("h"), nullptr) << "one place is free, which is not for greedy";
+    EXPECT_EQ(gate.leave("h"), greedy);
+}
+
+TEST(host_gate, an_empty_host_lets_everybody_in) {
+    struct never {
+        bool may_take(std::uint32_t /*free*/) const { return false; }
+    };
+    host_gate<never> gate(2);
+    EXPECT_TRUE(gate.try_enter("h", never{}));
+    EXPECT_FALSE(gate.try_enter("h", never{}));
+}
+
+TEST(host_gate, a_host_with_few_places_keeps_none) {
+    host_gate<guest> gate(3);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(gate.try_enter("h", guest{1}));
+}
+
 TEST(host_gate, turns_go_round_and_are_never_lost) {
-    struct waiter {};
-    host_gate<waiter> gate(1);
-    auto const a = std::make_shared<waiter>();
-    auto const b = std::make_shared<waiter>();
-    EXPECT_TRUE(gate.try_enter("h"));
-    EXPECT_FALSE(gate.try_enter("h"));
-    EXPECT_TRUE(gate.try_enter("other"));
+    host_gate<guest> gate(1);
+    auto const a = std::make_shared<guest>();
+    auto const b = std::make_shared<guest>();
+    EXPECT_TRUE(gate.try_enter("h", *a));
+    EXPECT_FALSE(gate.try_enter("h", *a));
+    EXPECT_TRUE(gate.try_enter("other", *a));
     gate.wait("h", a);
     gate.wait("h", b);
     EXPECT_EQ(gate.leave("h"), a);
     EXPECT_EQ(gate.pass("h"), b) << "a did not want it any more";
-    EXPECT_TRUE(gate.try_enter("h"));
+    EXPECT_TRUE(gate.try_enter("h", *b));
     EXPECT_EQ(gate.pass("h"), nullptr);
     EXPECT_EQ(gate.leave("h"), nullptr);
     gate.leave("other");

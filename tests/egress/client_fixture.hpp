@@ -39,7 +39,7 @@ class client_test : public ::testing::Test {
 
     /// How a request differs from the usual one.
     struct how {
-        std::chrono::milliseconds within = 5s;
+        std::chrono::milliseconds within = 5s; ///< from before the attempt begins, whose own time is a little less
         std::string account = "account-1";
         std::string body = R"({"event_type":"call.ended"})";
         std::string headers = "Content-Type: application/json\r\nX-Test: 1\r\n";
