@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <map>
+#include <set>
+#include <utility>
 
 namespace klen::webhooks::faults {
 
@@ -17,13 +21,37 @@ constexpr auto jump = 1h;
 constexpr auto step = 3s;
 constexpr auto retry_after = 4s; ///< longer than a step
 
-/// The latest second in the events' ids, which hold the time of the daemon that accepted them and never go back.
-std::int64_t latest_id(evidence const& all) {
-    std::int64_t out = 0;
-    for (auto const& one : all.stored.events)
-        out = std::max<std::int64_t>(out,
-                                     std::stoll(one.event.substr(0, 8) + one.event.substr(9, 4), nullptr, 16) / 1000);
-    return out;
+/// One in four.
+bool fails_at_first(std::uint64_t seed, received_request const& what) {
+    return what.attempt == 1 && (std::hash<std::string>{}(what.delivery) ^ seed) % 4 == 0;
+}
+
+/// When the first daemon's clock was moved, and by how much it is off from then on.
+using moves_of_clock = std::map<wall_us, std::chrono::seconds>;
+
+/// Each request shows the time of its sender's clock; none is judged that may have been on its way at a move.
+void judge_timestamps(std::vector<received_request> const& all, moves_of_clock const& moves, report& out) {
+    constexpr wall_us lag = 1'000'000;
+    std::set<wall_us> seen;
+    std::size_t wrong = 0;
+    for (auto const& one : all) {
+        std::chrono::seconds by{0};
+        if (auto const next = moves.upper_bound(one.arrived); one.sender.starts_with("a/") && next != moves.begin()) {
+            auto const last = std::prev(next);
+            if (one.arrived < last->first + lag)
+                continue;
+            by = last->second;
+            if (by != 0s)
+                seen.insert(last->first);
+        }
+        auto const off = one.timestamp - one.arrived / 1'000'000;
+        if (std::abs(off - by.count()) > 5 && ++wrong <= 5)
+            out.violation("X-Klen-Timestamp of " + one.sender + " is " + std::to_string(off) + " s off, not " +
+                          std::to_string(by.count()));
+    }
+    auto const off = std::ranges::count_if(moves, [](auto const& move) { return move.second != 0s; });
+    if (std::cmp_not_equal(seen.size(), off))
+        out.violation("a daemon sent nothing while its clock was off");
 }
 
 /// Times of the record that were read off a clock which was an hour off, as if it had not been.
@@ -38,21 +66,27 @@ void set_right(evidence& all, wall_us from, wall_us to) {
     for (auto& one : all.stored.events)
         right(one.committed);
     for (auto& one : all.stored.attempts) {
+        auto const shown = one.committed;
         right(one.committed);
-        one.next_due = 0; // a retry is due by PostgreSQL's clock, wherever that stands
+        if (shown != one.committed)
+            one.next_due = 0; // by PostgreSQL's clock, wherever that stood
     }
 }
 
-/// Counts from the receiver's answer when a retry is due, and forgets what was read off a clock that was not right.
-void count_from_answers(evidence& all) {
+/// Counts from the receiver's answer when a retry is due.
+void count_from_answers(evidence& all, std::chrono::microseconds wait) {
     std::map<std::pair<std::string, int>, wall_us> answered;
     for (auto const& one : all.received)
         answered[{one.delivery, one.attempt}] = one.answered;
-    for (auto& one : all.stored.attempts) {
+    for (auto& one : all.stored.attempts)
         if (one.next_due != 0)
-            one.next_due = answered[{one.delivery, one.attempt}] + std::chrono::microseconds(retry_after).count();
+            one.next_due = answered[{one.delivery, one.attempt}] + wait.count();
+}
+
+/// Forgets what was read off a clock that was not right.
+void forget_commits(evidence& all) {
+    for (auto& one : all.stored.attempts)
         one.committed = 0;
-    }
     for (auto& one : all.stored.events)
         one.committed = 0;
 }
@@ -64,7 +98,13 @@ void clocks(run_options const& how, report& out) {
     moved_clock const of_daemon(how.folder + "/clock_of_daemon");
     auto with = stage_of(how);
     with.instances = 2;
-    with.reacts = friendly(how.seed, 20ms, 200ms);
+    std::atomic<bool> fails{false};
+    with.reacts = [&fails, answers = friendly(how.seed, 20ms, 200ms), seed = how.seed](received_request const& what) {
+        auto answer = answers(what);
+        if (fails && fails_at_first(seed, what))
+            answer.status = 500;
+        return answer;
+    };
     with.database.bin_dir = of_database.postgres_programs();
     for (auto const& [name, value] : of_daemon.environment())
         with.settings_of_first[name] = value;
@@ -81,34 +121,46 @@ void clocks(run_options const& how, report& out) {
                                     move{of_daemon, -jump, "a daemon's clock an hour behind"},
                                     move{of_database, jump, "PostgreSQL's clock an hour ahead"},
                                     move{of_database, -jump, "PostgreSQL's clock an hour behind"}};
+    moves_of_clock moved;
+    auto const move_clock = [&](moved_clock const& clock, std::chrono::seconds by) {
+        if (&clock == &of_daemon)
+            moved[now_us()] = by;
+        clock.move(by);
+    };
     rounds turn(how, 1);
     std::size_t least = SIZE_MAX;
     while (turn.next())
         for (auto const& [clock, by, what] : moves) {
             auto const before = on.accepted();
-            clock.move(by);
+            move_clock(clock, by);
             if (auto const off = on.database->number("SELECT extract(epoch FROM clock_timestamp())::bigint") -
                                  now_us() / 1'000'000 - (&clock == &of_database ? by.count() : 0);
                 std::abs(off) > 5)
                 out.violation("PostgreSQL's clock is " + std::to_string(off) + " s from where it should be");
-            pause_for(4s); // longer than a lease
+            // Longer than a lease; and what fails while a daemon's clock is off is due again before that is set right.
+            fails = &clock == &of_daemon;
+            pause_for(2500ms);
+            fails = false;
+            pause_for(1500ms);
             auto const meanwhile = on.accepted() - before;
             least = std::min(least, meanwhile);
             if (meanwhile == 0)
                 out.violation(std::string(what) + ": nothing was accepted for 4 s");
-            clock.move(0s);
+            move_clock(clock, 0s);
             pause_for(1s);
         }
     auto const end = now_us();
-    std::int64_t latest = 0;
     conclude(on, out, 40s, [&](evidence& all) {
-        latest = latest_id(all);
+        judge_timestamps(all.received, moved, out);
         set_right(all, begin - 60'000'000, end + 60'000'000);
+        count_from_answers(all, 1s);
     });
-    if (latest < end / 1'000'000 + 3000)
-        out.violation("the daemon's clock did not move");
     out.figure(std::to_string(turn.done() * 4) + " jumps of an hour: " + std::to_string(out.found.repeats) +
-               " repeats, at least " + std::to_string(least) + " events accepted in each 4 s");
+               " repeats, at least " + std::to_string(least) + " events accepted in each 4 s; of " +
+               std::to_string(out.found.retries) + " retries while a daemon's clock was off the latest came " +
+               in_ms(out.found.latest_retry) + " after its time");
+    if (out.found.retries == 0)
+        out.violation("nothing was tried again while a daemon's clock was off");
     if (out.found.repeats > 0)
         out.violation(std::to_string(out.found.repeats) + " repeats");
     for (auto const& one : on.daemons)
@@ -126,7 +178,7 @@ void clock_steps(run_options const& how, report& out) {
     with.settings["KLEN_WEBHOOKS_DELIVERY_RETRY_SCHEDULE_SECONDS"] = wait + "," + wait + "," + wait;
     with.reacts = [seed = how.seed](received_request const& what) {
         reaction answer;
-        if (what.attempt == 1 && (std::hash<std::string>{}(what.delivery) ^ seed) % 4 == 0)
+        if (fails_at_first(seed, what))
             answer.status = 500;
         return answer;
     };
@@ -143,7 +195,8 @@ void clock_steps(run_options const& how, report& out) {
             pause_for(step + retry_after + 1s); // no retry sees both of them
         }
     conclude(on, out, 40s, [](evidence& all) {
-        count_from_answers(all);
+        count_from_answers(all, retry_after);
+        forget_commits(all);
         all.early_max = step;
         all.late_max += step;
     });

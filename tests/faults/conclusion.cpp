@@ -54,6 +54,8 @@ publisher::second tally(stage const& on, wall_us from, wall_us to) {
                 out.accepted += seen.accepted;
                 out.refused += seen.refused;
                 out.unclear += seen.unclear;
+                out.unavailable += seen.unavailable;
+                out.without_retry_after += seen.without_retry_after;
                 out.slowest = std::max(out.slowest, seen.slowest);
                 out.slowest_refusal = std::max(out.slowest_refusal, seen.slowest_refusal);
             }
@@ -113,6 +115,8 @@ void conclude(stage& on, report& out, std::chrono::milliseconds bound, std::func
         for (auto const& complaint : one->complaints())
             out.violation(complaint);
     }
+    if (auto const silent = tally(on, 0, now_us()).without_retry_after; silent > 0)
+        out.violation(std::to_string(silent) + " calls were answered 503 without Retry-After");
     all.received = on.receiver->requests();
     all.stored = on.database->record();
     all.disturbances = on.disturbances;

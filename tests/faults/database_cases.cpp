@@ -122,12 +122,15 @@ void slowness(stage& on, run_options const& how, report& out, std::string const&
     auto const from = at + 3'000'000;
     auto const kept = tally(on, from, end - 1'000'000); // whole seconds: none that ends when nothing is slow any more
     conclude(on, out, 40s);
+    auto const slowest = tally(on, at, now_us()).slowest;
     auto const share = static_cast<double>(kept.accepted) * 1e6 / static_cast<double>(end - 1'000'000 - from) /
                        on.with.events_per_second;
     out.figure(what + ": " + std::to_string(static_cast<int>(share * 100)) + " % of the load accepted, slowest " +
-               in_ms(kept.slowest));
+               in_ms(slowest));
     if (kept.slowest < 500ms)
         out.violation("nothing was slow");
+    if (slowest > 5s)
+        out.violation("an answer took " + in_ms(slowest) + ", not 5 s");
     // In the few seconds of a short run, beside other tests, a single stall of the real disk is half of the time.
     auto const least = how.minutes ? 0.6 : 0.2;
     if (share < least)
@@ -144,13 +147,18 @@ void database_restart(run_options const& how, report& out) {
     rounds turn(how, 2);
     std::chrono::milliseconds slowest_back{0};
     std::chrono::milliseconds slowest_refusal{0};
+    std::chrono::milliseconds longest{0};
     double least = 1;
+    int refused = 0; // calls
+    bool fast = on.chance() < 0.5;
     pause_for(500ms);
     while (turn.next()) {
         auto const before = pace_over(on, how.minutes ? 12s : 3s).accepted;
         auto const at = now_us();
-        on.database->stop_immediately();
-        pause_for(on.between(100ms, 1000ms));
+        on.database->stop(fast ? server::stopping::fast : server::stopping::immediate);
+        auto const away = on.between(100ms, 2500ms);
+        longest = std::max(longest, away);
+        pause_for(away);
         on.database->start();
         auto const accepts = now_us();
         auto const back = back_after(on, accepts, 20s);
@@ -158,19 +166,27 @@ void database_restart(run_options const& how, report& out) {
             return out.violation("nothing was accepted 20 s after PostgreSQL accepted connections again");
         slowest_back = std::max(slowest_back, *back);
         pause_for(std::chrono::milliseconds(std::max<std::int64_t>(0, 5000 - back->count())));
-        slowest_refusal = std::max(slowest_refusal, tally(on, at - 1'000'000, now_us()).slowest_refusal);
-        on.disturbed({"stop -m immediate", "", at, now_us()});
+        auto const meanwhile = tally(on, at - 1'000'000, now_us());
+        slowest_refusal = std::max(slowest_refusal, meanwhile.slowest_refusal);
+        refused += meanwhile.unavailable;
+        on.disturbed({fast ? "stop -m fast" : "stop -m immediate", "", at, now_us()});
+        fast = !fast;
         least = std::min(least, pace_over(on, 3s).accepted / before);
     }
     conclude(on, out, 40s);
-    out.figure(std::to_string(turn.done()) + " immediate stops: accepting again " + in_ms(slowest_back) +
+    out.figure(std::to_string(turn.done()) + " stops, fast and immediate: accepting again " + in_ms(slowest_back) +
                " after PostgreSQL at the latest, " + std::to_string(static_cast<int>(least * 100)) +
-               " % of the rate 5 s after it at least; slowest refusal " + in_ms(slowest_refusal) + "; " +
+               " % of the rate 5 s after it at least; " + std::to_string(refused) +
+               " calls answered 503, slowest refusal " + in_ms(slowest_refusal) + "; " +
                std::to_string(out.found.repeats) + " repeats");
     if (slowest_back > 5s)
         out.violation("publishing came back after " + in_ms(slowest_back) + ", not 5 s");
-    if (slowest_refusal > 2s)
-        out.violation("a refusal took " + in_ms(slowest_refusal));
+    // Publishers are told within a second; the rest is for a machine that is busy with other things. After 1.5 s they
+    // would be told in any case (`intake.hang_timeout_ms`).
+    if (slowest_refusal > 1400ms)
+        out.violation("a refusal took " + in_ms(slowest_refusal) + ", not 1.4 s");
+    if (refused == 0 && longest > 1500ms)
+        out.violation("no call was answered 503 while PostgreSQL was away");
     if (least < 0.8) // 95 % are asked of a machine that does nothing else
         out.violation("5 s after PostgreSQL was back less than 80 % of the rate was");
 }
@@ -223,15 +239,26 @@ void disk_full(run_options const& how, report& out) {
         return on.accepted() > before;
     };
     bool const back = e2e::eventually(accepting, 40s);
-    auto const took = std::chrono::milliseconds((now_us() - room) / 1000);
+    auto const back_at = now_us();
+    auto const took = std::chrono::milliseconds((back_at - room) / 1000);
     pause_for(1s);
     on.disturbed({"disk full", "", at, now_us() + 5'000'000});
     conclude(on, out, 60s);
+    auto const before_or_after = [=](publisher::miss const& miss) { return miss.told < at || miss.called > back_at; };
+    std::size_t refused = 0;
+    failed_publishes(on, out, [&](publisher::miss const& miss) {
+        bool const unavailable = miss.status == 503;
+        refused += unavailable && !before_or_after(miss) ? 1 : 0;
+        return unavailable || before_or_after(miss);
+    });
     out.figure("disk full for " + std::to_string((room - at) / 1'000'000) + " s (" + std::to_string(accepted) +
-               " events still accepted" + (died ? "; PostgreSQL gave up and was started again" : "") +
-               "): accepting again " + (back ? in_ms(took) : std::string("never")) + " after");
+               " events still accepted, " + std::to_string(refused) + " answered 503" +
+               (died ? "; PostgreSQL gave up and was started again" : "") + "): accepting again " +
+               (back ? in_ms(took) : std::string("never")) + " after");
     if (!back || took > 30s)
         out.violation("it did not recover within 30 s");
+    if (refused == 0)
+        out.violation("nothing was refused: the disk was not full");
 }
 
 } // namespace klen::webhooks::faults

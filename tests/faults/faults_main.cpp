@@ -16,7 +16,7 @@ std::vector<fault_case> const& all_cases() {
         {"kill_one_of_three", "kill -9 of one of three instances, default leases; rounds: kills", kill_one_of_three},
         {"rolling_stop", "SIGTERM of each of three instances; rounds: of all three", rolling_stop},
         {"freeze", "SIGSTOP past the lease, then SIGCONT; rounds: freezes", freeze},
-        {"database_restart", "PostgreSQL stopped with -m immediate; rounds: stops", database_restart},
+        {"database_restart", "PostgreSQL stopped, fast and immediately; rounds: stops", database_restart},
         {"cut_intake", "links cut around the commit of events; rounds: cuts", cut_intake},
         {"cut_outcomes", "links cut around the commit of outcomes; rounds: cuts", cut_outcomes},
         {"cut_claims", "links cut around the commit of claims; rounds: cuts", cut_claims},

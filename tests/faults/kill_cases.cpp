@@ -23,6 +23,11 @@ stage::options busy_instances(run_options const& how, int instances) {
 
 std::string text(std::size_t number) { return std::to_string(number); }
 
+void judge_repeats(report& out) {
+    if (out.found.repeats > out.found.in_flight)
+        out.violation("more repeats than requests in flight");
+}
+
 } // namespace
 
 void kill_under_load(run_options const& how, report& out) {
@@ -45,8 +50,7 @@ void kill_under_load(run_options const& how, report& out) {
     conclude(on, out, 40s + turn.done() * 250ms);
     out.figure(text(static_cast<std::size_t>(turn.done())) + " kills: " + text(out.found.repeats) + " repeats of " +
                text(out.found.in_flight) + " requests in flight");
-    if (out.found.repeats > out.found.in_flight)
-        out.violation("more repeats than requests in flight");
+    judge_repeats(out);
 }
 
 void kill_one_of_three(run_options const& how, report& out) {
@@ -85,6 +89,7 @@ void kill_one_of_three(run_options const& how, report& out) {
     out.figure(std::to_string(turn.done()) + " kills, " + text(out.found.repeats) + " repeats of " +
                text(out.found.in_flight) + " requests in flight, " + text(waits.size()) +
                " deliveries went on elsewhere");
+    judge_repeats(out);
     if (waits.empty())
         return out.violation("the one that was killed had nothing to leave behind");
     auto const p99 = std::chrono::microseconds(waits[waits.size() * 99 / 100]);
@@ -120,6 +125,8 @@ void rolling_stop(run_options const& how, report& out) {
                " repeats; " + text(failed) + " publishes failed at the others");
     if (slowest > 12s)
         out.violation("an exit took " + in_ms(slowest));
+    if (taken_for_dead(on))
+        out.violation("one that was stopped left leases behind that had to expire");
 }
 
 void freeze(run_options const& how, report& out) {
@@ -148,8 +155,7 @@ void freeze(run_options const& how, report& out) {
     conclude(on, out, 40s);
     out.figure(std::to_string(turn.done()) + " freezes past the lease: " + text(out.found.repeats) + " repeats of " +
                text(out.found.in_flight) + " requests in flight");
-    if (out.found.repeats > out.found.in_flight)
-        out.violation("more repeats than requests in flight");
+    judge_repeats(out);
 }
 
 } // namespace klen::webhooks::faults

@@ -145,6 +145,8 @@ void publisher::publish(std::vector<std::size_t> const& which) {
     auto client = app::api_client::create(target_, options_.key).value();
     client.set_timeout(options_.timeout);
     auto const answer = client.call("POST", "/api/v1/events", body);
+    if (answer)
+        count(answer->status, answer->retry_after);
     json::error_code no_json;
     json::value const told = answer ? json::parse(answer->body, no_json) : json::value();
     auto const* all = told.is_object() ? told.as_object().if_contains("results") : nullptr;
@@ -159,6 +161,16 @@ void publisher::publish(std::vector<std::size_t> const& which) {
     }
     if (::fdatasync(list_.get()) != 0)
         throw std::runtime_error("a publisher's list cannot be synced");
+}
+
+void publisher::count(int status, std::string const& retry_after) {
+    if (status != 503)
+        return;
+    std::lock_guard lock(mutex_);
+    auto& tally = seconds_[now_us() / 1'000'000];
+    ++tally.unavailable;
+    if (retry_after.empty())
+        ++tally.without_retry_after;
 }
 
 void publisher::judge(std::size_t which, int status, std::string const& event, std::string const& message,
@@ -188,7 +200,7 @@ void publisher::judge(std::size_t which, int status, std::string const& event, s
     tally.slowest_refusal = std::max(tally.slowest_refusal, took);
     it.why = std::to_string(status) + " " + message;
     if (!target_.empty())
-        misses_.push_back({target_, called, now, it.why});
+        misses_.push_back({target_, called, now, status, it.why});
     if (it.is == fate::accepted)
         return; // a repeat of what is known to be stored
     if (certain(status, message) && !it.was_in_doubt) {

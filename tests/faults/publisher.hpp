@@ -37,6 +37,8 @@ class publisher {
         int accepted = 0;
         int refused = 0;
         int unclear = 0;
+        int unavailable = 0;         ///< whole calls that were answered 503
+        int without_retry_after = 0; ///< of those
         std::chrono::milliseconds slowest{0};
         std::chrono::milliseconds slowest_refusal{0};
     };
@@ -46,6 +48,7 @@ class publisher {
         std::string target;
         wall_us called = 0;
         wall_us told = 0;
+        int status = 0; ///< 0: no answer
         std::string why;
     };
 
@@ -67,6 +70,7 @@ class publisher {
   private:
     void run();
     void publish(std::vector<std::size_t> const& which);
+    void count(int status, std::string const& retry_after);
     void judge(std::size_t which, int status, std::string const& event, std::string const& message, wall_us called);
     std::vector<std::size_t> next_batch();
     std::string payload_of(std::size_t which) const;

@@ -24,8 +24,9 @@ std::string_view field(std::string_view head, std::string_view name) {
     return head.substr(begin, head.find("\r\n", begin) - begin);
 }
 
-int number(std::string_view text) {
-    int out = 0;
+template <class T = int>
+T number(std::string_view text) {
+    T out = 0;
     std::from_chars(text.data(), text.data() + text.size(), out);
     return out;
 }
@@ -116,6 +117,7 @@ void recording_receiver::take_request(connection& c) {
     seen.delivery = field(head, "X-Klen-Delivery-ID");
     seen.attempt = number(field(head, "X-Klen-Attempt"));
     seen.sender = field(head, "User-Agent");
+    seen.timestamp = number<std::int64_t>(field(head, "X-Klen-Timestamp"));
     seen.event_key = key_in(body);
     seen.body_hash = hex_encode(signing::sha256(body));
     seen.webhook = number(head.substr(head.find('/') + 1));

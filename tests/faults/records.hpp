@@ -13,9 +13,10 @@ namespace klen::webhooks::faults {
 struct received_request {
     std::string delivery;
     int attempt = 0;
-    std::string sender;    ///< its User-Agent: instance and start, "b/2"
-    std::string event_key; ///< what the publisher wrote into the payload
-    std::string body_hash; ///< SHA-256, hex
+    std::string sender;         ///< its User-Agent: instance and start, "b/2"
+    std::string event_key;      ///< what the publisher wrote into the payload
+    std::string body_hash;      ///< SHA-256, hex
+    std::int64_t timestamp = 0; ///< its X-Klen-Timestamp: seconds, by its sender's clock
     int webhook = 0;
     int connection = 0;
     wall_us arrived = 0;

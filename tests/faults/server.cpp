@@ -42,9 +42,9 @@ void server::start() {
 
 bool server::running() const { return running_ && running_->running(); }
 
-void server::stop_immediately() {
+void server::stop(stopping how) {
     auto const pid = std::stoi(e2e::file_text(options_.dir + "/data/postmaster.pid"));
-    ::kill(pid, SIGQUIT);
+    ::kill(pid, how == stopping::fast ? SIGINT : SIGQUIT);
     if (!e2e::eventually([this] { return !running_->running(); }, std::chrono::seconds(20)))
         throw std::runtime_error("PostgreSQL does not stop");
     running_.reset();

@@ -26,8 +26,11 @@ class server {
     server(server const&) = delete;
     server& operator=(server const&) = delete;
 
-    /// `pg_ctl stop -m immediate`: every backend dies where it is. Returns when nobody is left.
-    void stop_immediately();
+    /// As `pg_ctl stop -m fast` and `-m immediate` do: backends end their statements with an error and tell their
+    /// clients, or die where they are.
+    enum class stopping { fast, immediate };
+    /// Returns when nobody is left.
+    void stop(stopping how);
     /// Blocks until it accepts connections.
     void start();
     bool running() const;
