@@ -102,6 +102,7 @@ task<result<void>> lanes_dispatcher::start() {
         co_return begun;
     }
     keeping_ = spawn([k = keeper_] { return k->loop(); });
+    spawn([k = keeper_] { return k->clean_up_loop(); });
     writing_ = spawn([w = writer_] { return w->loop(); });
     claiming_.push_back(spawn([r = returns_] { return r->loop(); }));
     claiming_.push_back(spawn([l = loads_] { return l->loop(); }));
@@ -134,13 +135,16 @@ store::lane_gate::grant lanes_dispatcher::current_grant(std::span<std::string_vi
 }
 
 void lanes_dispatcher::take(instance_id owner, std::vector<store::claimed_delivery> deliveries) {
-    auto const under = hub_->leases.find(owner);
-    if (hub_->stopping || !under)
-        return; // they go back with the lease, or went already
+    if (hub_->stopping)
+        return; // they go back with the lease
+    auto const under = hub_->leases.find_and_hold(owner);
+    if (!under)
+        return; // they went back already
     std::vector<leased_delivery> leased;
     leased.reserve(deliveries.size());
     for (auto& d : deliveries)
         leased.push_back(hub_->lease_of(std::move(d), under));
+    under->let_go();
     shards_->deliver(std::move(leased));
 }
 

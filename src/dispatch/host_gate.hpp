@@ -57,8 +57,10 @@ class host_gate {
         auto const free = limit_ - h.inside;
         return free > 0 && (h.inside == 0 || who.may_take(free > kept_ ? free - kept_ : 0));
     }
-    /// Those in front that may not enter have a place inside each, so there are not many.
+    /// Those in front that may not enter have requests under way each, nearly always here: there are not many.
     std::shared_ptr<Waiter> next_of(state& h) {
+        if (h.inside >= limit_)
+            return nullptr;
         auto const at = std::ranges::find_if(h.waiting, [&](auto const& who) { return lets_in(h, *who); });
         if (at == h.waiting.end())
             return nullptr;

@@ -16,7 +16,7 @@ std::chrono::nanoseconds usable_part(milliseconds lease_timeout) { return lease_
 
 instance_keeper::instance_keeper(hub_ptr shared, shard_set_ptr shards, std::shared_ptr<claimer> claims)
     : hub_(std::move(shared)), shards_(std::move(shards)), claims_(std::move(claims)), alarm_(hub_->keeper_bell),
-      judge_(new_judge()) {
+      clean_up_(hub_->make_alarm()), judge_(new_judge()) {
     for (std::size_t i = 0; i < shards_->all().size(); ++i)
         pings_.push_back(std::make_shared<ping>());
 }
@@ -29,6 +29,7 @@ policy::instance_judge instance_keeper::new_judge() const {
 void instance_keeper::finish() {
     finishing_ = true;
     alarm_.ring();
+    clean_up_.ring();
 }
 
 task<void> instance_keeper::loop() {
@@ -44,14 +45,25 @@ task<void> instance_keeper::loop() {
             well = co_await heartbeats();
         if (well) {
             co_await replace_term();
-            co_await end_finished_terms();
-            co_await look_for_dead();
+            clean_up_.ring();
         } else {
             judge_ = new_judge(); // what others did meanwhile was not seen: their silence is to be seen anew
         }
         if (finishing_)
             break;
         next = hub_->now() + (well ? interval : std::min(interval, retry_interval));
+    }
+}
+
+task<void> instance_keeper::clean_up_loop() {
+    while (!finishing_) {
+        co_await clean_up_.wait();
+        if (finishing_)
+            break;
+        co_await end_finished_terms();
+        if (finishing_)
+            break;
+        co_await look_for_dead();
     }
 }
 
@@ -139,16 +151,12 @@ void instance_keeper::renewed(term_ptr const& which, boot_time started) {
 }
 
 /// Nothing is taken or sent under it any more.
-void instance_keeper::end_here(term_ptr const& which) {
-    which->end();
-    hub_->leases.forget(which);
-    shards_->post_all([](shard& s) { s.drop_ended(); });
-}
-
 void instance_keeper::term_lost(term_ptr const& gone) {
     log::warn("the leases of this instance were lost; what it had goes to others",
               {{"instance_id", gone->id()}, {"deliveries", gone->held()}});
-    end_here(gone);
+    gone->end();
+    hub_->leases.forget(gone);
+    shards_->post_all([](shard& s) { s.drop_ended(); });
     std::erase_if(retired_at_, [&gone](auto const& r) { return r.first == gone; });
 }
 
@@ -171,11 +179,8 @@ task<void> instance_keeper::end_finished_terms() {
     for (auto const& [t, since] : retired) {
         // A grant whose commit takes longer than that may still arrive while the database ends the term: what it
         // brought is freed with the rest, so it must not be sent under this one.
-        if (!t->ended()) {
-            if (t->held() > 0 || since > oldest)
-                continue;
-            end_here(t);
-        }
+        if (!t->ended() && (since > oldest || !hub_->leases.end_unheld(t)))
+            continue;
         auto const freed = co_await hub_->env.store->leave(t->id());
         if (finishing_)
             co_return;
@@ -186,6 +191,10 @@ task<void> instance_keeper::end_finished_terms() {
             claims_->look_around();
         std::erase_if(retired_at_, [&t](auto const& r) { return r.first == t; });
     }
+}
+
+bool instance_keeper::is_retired(instance_id id) const {
+    return std::ranges::any_of(retired_at_, [id](auto const& r) { return r.first->id() == id; });
 }
 
 task<void> instance_keeper::look_for_dead() {
@@ -201,7 +210,7 @@ task<void> instance_keeper::look_for_dead() {
     }
     auto const dead = judge_.dead(*rows, self->id(), hub_->now());
     for (auto const& d : dead) {
-        if (hub_->leases.find(d.id))
+        if (hub_->leases.knows(d.id) || is_retired(d.id))
             continue;
         auto const freed = co_await hub_->env.store->reap(d);
         if (finishing_)

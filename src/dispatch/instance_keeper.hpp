@@ -20,6 +20,9 @@ class instance_keeper {
     task<result<void>> begin_term();
     /// Ends when `finish` was called.
     task<void> loop();
+    /// The same, for what may take long, and no heartbeat may wait for: ends terms, its own that are finished and those
+    /// of the dead.
+    task<void> clean_up_loop();
     void finish();
     /// Gives back all leases, with every term.
     task<void> leave();
@@ -36,7 +39,7 @@ class instance_keeper {
     task<void> replace_term();
     task<void> end_finished_terms();
     task<void> look_for_dead();
-    void end_here(term_ptr const& which);
+    bool is_retired(instance_id id) const;
     void term_lost(term_ptr const& gone);
     void renewed(term_ptr const& which, boot_time started);
     policy::instance_judge new_judge() const;
@@ -45,6 +48,7 @@ class instance_keeper {
     shard_set_ptr const shards_;
     std::shared_ptr<claimer> const claims_;
     alarm const alarm_;
+    alarm const clean_up_;
     bool finishing_ = false;
     std::vector<std::shared_ptr<ping>> pings_;
     std::vector<std::pair<term_ptr, steady_time>>

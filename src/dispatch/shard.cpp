@@ -89,6 +89,8 @@ task<void> shard::work(std::shared_ptr<job> first) {
         auto result = co_await where_.client->post(request);
         record(std::move(*admitted), std::move(result));
         admitted = next_job();
+        if (admitted)
+            run(); // it may have made room for others, too
     }
 }
 
@@ -235,6 +237,7 @@ shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {
     if (l->host_turn != host)
         pass_turn(*l);
     l->host_turn.clear();
+    give_turn(host, hosts_.pass(host)); // one request that ended may have made room for more than one
     auto const era = l->began(now);
     hub_->stats.in_flight.fetch_add(1);
     out.emplace(job{l, l->pop(), l->profile(), std::move(slot), era});
@@ -264,18 +267,22 @@ void shard::pass_turn(lane& l) {
     if (l.host_turn.empty())
         return;
     auto const host = std::exchange(l.host_turn, {});
-    if (auto next = hosts_.pass(host)) {
-        next->waiting_for_host = false;
-        next->host_turn = host;
-        line_up(next);
-    }
+    give_turn(host, hosts_.pass(host));
 }
 
-void shard::leave_host(std::string const& host) {
-    if (auto next = hosts_.leave(host)) {
+void shard::leave_host(std::string const& host) { give_turn(host, hosts_.leave(host)); }
+
+/// To `next`, who left the host's line for it, if anybody did. One that waits for a time, too, would keep the turn
+/// until then, or for ever if it is disabled meanwhile: the next in line gets it. It lines up again when its time has
+/// come.
+void shard::give_turn(std::string const& host, lane_ptr next) {
+    for (; next; next = hosts_.pass(host)) {
         next->waiting_for_host = false;
+        if (next->waiting_for_time)
+            continue;
         next->host_turn = host;
         line_up(next);
+        return;
     }
 }
 

@@ -86,6 +86,7 @@ class shard : public std::enable_shared_from_this<shard> {
     void settle_without_request(lane& l, policy::error_class why, outcome_slots::slot slot);
     void pass_turn(lane& l);
     void leave_host(std::string const& host);
+    void give_turn(std::string const& host, lane_ptr next);
 
     lane_ptr lane_of(webhook_id id);
     void offer(lane& l, leased_delivery delivery);

@@ -61,15 +61,26 @@ class lease_book {
         std::lock_guard lock(mutex_);
         return current_;
     }
-    /// Null when that term is over.
-    term_ptr find(instance_id id) const {
+    bool knows(instance_id id) const {
         std::lock_guard lock(mutex_);
-        if (current_ && current_->id() == id)
-            return current_;
-        for (auto const& t : retiring_)
-            if (t->id() == id)
-                return t;
-        return nullptr;
+        return at(id) != nullptr;
+    }
+    /// Null when that term is over. It does not end as one under which nothing is held until it is let go of.
+    term_ptr find_and_hold(instance_id id) {
+        std::lock_guard lock(mutex_);
+        auto out = at(id);
+        if (out)
+            out->hold();
+        return out;
+    }
+    /// Ends a term that is being finished, and forgets it, if nothing is held under it.
+    bool end_unheld(term_ptr const& which) {
+        std::lock_guard lock(mutex_);
+        if (which->held() > 0)
+            return false;
+        which->end();
+        std::erase(retiring_, which);
+        return true;
     }
     /// The term before is finished from now on, unless it has ended.
     void begin(term_ptr next) {
@@ -99,6 +110,15 @@ class lease_book {
     }
 
   private:
+    term_ptr at(instance_id id) const {
+        if (current_ && current_->id() == id)
+            return current_;
+        for (auto const& t : retiring_)
+            if (t->id() == id)
+                return t;
+        return nullptr;
+    }
+
     mutable std::mutex mutex_;
     term_ptr current_;
     std::vector<term_ptr> retiring_;

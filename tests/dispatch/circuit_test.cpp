@@ -384,8 +384,6 @@ milliseconds slowest_beside(int hanging, bool answers_first) {
     virtual_cluster c;
     auto options = usual_options();
     options.dispatch.host_concurrency_max = 20;
-    options.dispatch.circuit_failures = 0;
-    options.dispatch.circuit_failure_percent = 0;
     std::vector<webhook_id> bad;
     for (int i = 0; i < hanging; ++i)
         bad.push_back(c.add_webhook("shared.example", "bad" + std::to_string(i)));
@@ -421,6 +419,32 @@ TEST(host_limit, webhooks_that_hang_leave_places_to_the_others_of_their_host) {
     for (int const hanging : {1, 2, 4})
         for (bool const answers_first : {false, true})
             EXPECT_LE(slowest_beside(hanging, answers_first), milliseconds(50)) << hanging << ' ' << answers_first;
+}
+
+/// Two webhooks of a host with one place. The first is told to wait, for a minute, while both stand in line for it.
+struct host_line : ::testing::Test {
+    host_line() {
+        auto options = options_with_circuits();
+        options.dispatch.host_concurrency_max = 1;
+        c.outside.script["shared.example"] = [](auto const& r) {
+            return r.path == "/first" ? scripted_answer{429, {}, milliseconds(20), seconds(60)}
+                                      : scripted_answer{200, {}, milliseconds(20)};
+        };
+        node = &c.start_node(options);
+        c.database.publish_many(node->dispatcher.get(), first, 3);
+        EXPECT_TRUE(c.world.run_until([&] { return c.outside.seen.size() == 1; }, seconds(1)));
+        c.database.publish_many(node->dispatcher.get(), second, 3);
+    }
+    std::size_t second_ones() const { return c.outside.count("shared.example") - 1; }
+
+    virtual_cluster c;
+    webhook_id const first = c.add_webhook("shared.example", "first");
+    webhook_id const second = c.add_webhook("shared.example", "second");
+    virtual_node* node = nullptr;
+};
+
+TEST_F(host_line, one_that_has_to_wait_for_a_time_gives_its_turn_to_the_next) {
+    EXPECT_TRUE(c.world.run_until([&] { return second_ones() == 3; }, seconds(1)));
 }
 
 TEST(slow_start, new_webhook_with_a_backlog_is_tried_with_few_at_once) {

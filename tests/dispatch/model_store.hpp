@@ -17,6 +17,7 @@ class model_store : public modelled_store {
 
     bool down = false; ///< every call fails before it happens
     milliseconds latency{2};
+    std::map<call, milliseconds> latency_of; ///< where it is another
     /// Asked for each call that reaches the database; null: all is done.
     std::function<fate(call)> decide;
     /// Asked for each batch of records, to refuse one that has a certain record in it.

@@ -51,6 +51,24 @@ TEST(ownership, dead_instances_deliveries_are_taken_over_within_17_seconds) {
     expect_nothing_after_success(c);
 }
 
+TEST(ownership, heartbeats_go_on_while_a_dead_instances_leases_are_being_freed) {
+    virtual_cluster c;
+    auto const hook = c.add_webhook("a.example");
+    auto& first = c.start_node();
+    auto& second = c.start_node();
+    second.store->latency_of[call::reap] = minutes(2);
+    c.kill(first);
+    ASSERT_TRUE(c.world.run_until([&] { return second.store->calls[call::reap] > 0; }, minutes(1)));
+    for (int i = 0; i < 30; ++i) {
+        c.database.publish(second.dispatcher.get(), hook);
+        ASSERT_TRUE(c.run_until_done(seconds(1))) << "a send needs a fresh heartbeat";
+        c.world.run_for(seconds(3));
+        EXPECT_TRUE(second.dispatcher->healthy());
+    }
+    EXPECT_EQ(second.store->calls[call::register_instance], 1);
+    EXPECT_EQ(second.store->calls[call::reap], 1);
+}
+
 TEST(ownership, frozen_instance_begins_nothing_on_old_leases_and_changes_nothing_it_lost) {
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");

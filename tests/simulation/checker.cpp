@@ -161,6 +161,11 @@ void checker::check_places(attempt const& a) {
         r.webhook_busy[a.webhook] = world_.now();
     if (by_host >= host_share)
         r.host_busy[a.host] = world_.now();
+    // Of a host that is half full a webhook gets no place that has some already and answers nothing.
+    auto const kept = host_share < 4 ? 0 : (host_share + 7) / 8;
+    if (by_host * 2 + kept >= host_share)
+        r.host_half_full[a.host] = world_.now();
+    r.webhook_open[a.webhook] = world_.now();
     if (by_webhook > webhook_max)
         fail("webhook " + shown(a.webhook) + " has " + std::to_string(by_webhook) + " requests at once");
     if (by_host > limits.host_concurrency_max)
@@ -191,7 +196,7 @@ void checker::check_late(attempt const& a, testing::model_delivery const& d) {
     auto const healed = weather_.disturbed + limits.lease_timeout + limits.heartbeat_interval * 2 + seconds(5);
     bool const parked = d.parked_at - weather_.database_offset >= due;
     if (healed > due || parked || since(held_up_, a.delivery) || r.crowded >= due || since(r.webhook_busy, a.webhook) ||
-        since(r.host_busy, a.host))
+        since(r.host_busy, a.host) || (since(r.host_half_full, a.host) && since(r.webhook_open, a.webhook)))
         return;
     ++counts_.retries_timed;
     if (a.begun > due + milliseconds(1100))
@@ -226,8 +231,10 @@ void checker::close(attempt& a) {
     --r.open_by_host[a.host];
     if (auto const at = r.webhook_busy.find(a.webhook); at != r.webhook_busy.end())
         at->second = world_.now();
-    if (auto const at = r.host_busy.find(a.host); at != r.host_busy.end())
-        at->second = world_.now();
+    for (auto* const full : {&r.host_busy, &r.host_half_full})
+        if (auto const at = full->find(a.host); at != full->end())
+            at->second = world_.now();
+    r.webhook_open[a.webhook] = world_.now();
 }
 
 void checker::attempt_ended(std::size_t which, policy::attempt_result const& result) {

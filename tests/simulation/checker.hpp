@@ -81,7 +81,8 @@ class checker : public testing::model_observer {
         std::map<webhook_id, std::uint32_t> open_by_webhook;
         std::map<webhook_id, steady_time> webhook_busy; ///< when all its places were last taken
         std::map<std::string, std::uint32_t> open_by_host;
-        std::map<std::string, steady_time> host_busy;
+        std::map<std::string, steady_time> host_busy, host_half_full;
+        std::map<webhook_id, steady_time> webhook_open; ///< when it last had a request under way
     };
     struct attempt {
         std::size_t who = 0;
