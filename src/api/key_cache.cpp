@@ -5,6 +5,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <openssl/crypto.h>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -25,10 +26,7 @@ std::uint64_t first_bytes(key_hash const& hash) {
 
 /// Looks at every byte, wherever the first difference is.
 bool equal_in_constant_time(key_hash const& a, key_hash const& b) {
-    unsigned difference = 0;
-    for (std::size_t i = 0; i < a.size(); ++i)
-        difference |= static_cast<unsigned>(a[i] ^ b[i]);
-    return difference == 0;
+    return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 /// A token bucket in one number: the time at which it will be full again. Each call moves that by the time of one call;

@@ -36,7 +36,8 @@ namespace klen::webhooks::app {
 
 namespace {
 
-/// How long an io thread may take to answer before the process counts as hung.
+/// How often the threads are looked at, and the private PostgreSQL.
+constexpr milliseconds watch_interval{1'000};
 /// What requests that are being read or answered get when the daemon stops. Short: dispatch.shutdown_timeout comes on
 /// top of it, and a publisher whose connection is cut repeats the call, with the same id.
 constexpr milliseconds answer_bound{1'000};
@@ -402,8 +403,14 @@ void daemon::make_first_key_of_private_database() {
 }
 
 int daemon::wait() {
+    auto looked = std::chrono::steady_clock::now();
     for (;;) {
-        switch (signals_.wait(std::chrono::seconds(1))) {
+        auto const now = std::chrono::steady_clock::now();
+        if (now - looked >= watch_interval) {
+            look_at_threads();
+            looked = now;
+        }
+        switch (signals_.wait(watch_interval)) {
         case signals::what::stop:
             return exit_ok;
         case signals::what::reopen_log:

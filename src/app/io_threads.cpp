@@ -18,7 +18,7 @@ void io_threads::start() {
         auto& t = *each;
         beat(t);
         t.thread = std::thread([&t] {
-            watched_thread const watched(t.name);
+            watched_thread const watched(t.name, duty::deliveries);
             thread_does const now(doing::work);
             t.context.run();
         });

@@ -65,7 +65,7 @@ void side_thread::stop() {
 }
 
 void side_thread::serve(std::string const& name) {
-    watched_thread const watched(name);
+    watched_thread const watched(name, duty::other);
     step_back();
     std::unique_lock lock(mutex_);
     for (;;) {

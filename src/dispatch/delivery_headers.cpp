@@ -11,8 +11,9 @@ namespace {
 constexpr std::array<std::string_view, 5> ours_after_prefix{"Signature", "Delivery-ID", "Event", "Timestamp",
                                                             "Attempt"};
 
-/// Written by us or by the client, or about the connection instead of the message (RFC 9110 §7.6.1).
-constexpr std::array<std::string_view, 18> reserved{"user-agent",
+/// Written by us or by the client, or about the connection instead of the message (RFC 9110 §7.6.1); and what would ask
+/// for answers that nobody here unpacks.
+constexpr std::array<std::string_view, 19> reserved{"user-agent",
                                                     "webhook-id",
                                                     "webhook-timestamp",
                                                     "webhook-signature",
@@ -29,6 +30,7 @@ constexpr std::array<std::string_view, 18> reserved{"user-agent",
                                                     "expect",
                                                     "proxy-authenticate",
                                                     "proxy-authorization",
+                                                    "accept-encoding",
                                                     "date"};
 constexpr std::string_view reserved_prefix = "content-";
 

@@ -115,14 +115,15 @@ class real_store final : public delivery_store {
   public:
     real_store(connection_options const& options, delivery_config const& delivery)
         : delivery_(delivery), rules_{delivery.disable_after, delivery.failing_after, delivery.operational_account},
-          heartbeats_(options, {.name = "heartbeat", .statement_timeout = options.statement_timeout}, 1, jobs_max),
+          heartbeats_(options, {.name = "heartbeat", .statement_timeout = options.statement_timeout}, 1, jobs_max,
+                      duty::deliveries),
           claims_(options,
                   {.name = "claims",
                    .statement_timeout = options.statement_timeout,
                    .idle_transaction_timeout = claim_idle_max,
                    .index_plans = true},
-                  1, jobs_max),
-          outcomes_(options, {.name = "outcomes", .index_plans = true}, 1, jobs_max) {}
+                  1, jobs_max, duty::deliveries),
+          outcomes_(options, {.name = "outcomes", .index_plans = true}, 1, jobs_max, duty::deliveries) {}
 
     task<result<instance_id>> register_instance(std::string name) override {
         parameters with;
@@ -139,7 +140,7 @@ class real_store final : public delivery_store {
 
     task<result<void>> heartbeat(instance_id self) override {
         std::function<result<void>(session&)> job = [this, self](session& on) -> result<void> {
-            if (auto const hung = hung_threads(); !hung.empty())
+            if (auto const hung = hung_delivery_threads(); !hung.empty())
                 return failure{fault::io, "threads hang, so that others had better take over: " + hung};
             auto const asked = boot_clock::now();
             auto const seen = on.run(beat, parameters().int8(self.value));

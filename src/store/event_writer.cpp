@@ -148,7 +148,7 @@ void writer::end(bool at_once) {
 // --- the thread -----------------------------------------------------------------------------------------------------
 
 void writer::serve() {
-    watched_thread const watched("intake");
+    watched_thread const watched("intake", duty::deliveries);
     reconnect();
     for (;;) {
         auto taken = next_batch();

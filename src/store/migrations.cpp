@@ -130,7 +130,7 @@ result<void> apply_once(session& link, migration const& what) {
 result<void> apply(session& link, migration const& what) {
     for (int tries = 1;; ++tries) {
         auto done = apply_once(link, what);
-        if (done || !is_lock_timeout(done.error()) || tries == lock_tries)
+        if (done || !is_lock_failure(done.error()) || tries == lock_tries)
             return done;
         if (tries == 1)
             log::info("a migration waits for a table that is in use",

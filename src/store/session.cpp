@@ -15,6 +15,8 @@ namespace {
 constexpr milliseconds first_delay{50};
 constexpr milliseconds longest_delay{1000};
 constexpr std::size_t message_bytes_max = 200;
+constexpr std::string_view lock_timeout_state = "55P03";
+constexpr std::string_view deadlock_state = "40P01";
 
 /// The first line of PostgreSQL's message: what follows (DETAIL, CONTEXT) may quote row data.
 std::string primary_message(std::string_view what) {
@@ -35,8 +37,8 @@ fault fault_of(std::string_view sqlstate) {
         return fault::connection_lost;
     // 40: serialization, deadlock; 53: no memory, disk or connections; 55P03: lock timeout; 57014: statement timeout;
     // 58: I/O error.
-    if (sqlstate.starts_with("40") || sqlstate.starts_with("53") || sqlstate == "55P03" || sqlstate == "57014" ||
-        sqlstate.starts_with("58"))
+    if (sqlstate.starts_with("40") || sqlstate.starts_with("53") || sqlstate == lock_timeout_state ||
+        sqlstate == "57014" || sqlstate.starts_with("58"))
         return fault::database_busy;
     return fault::database_refused;
 }
@@ -56,8 +58,11 @@ failure translate_exception(bool link_is_open) {
         return {fault::connection_lost, primary_message(e.what())};
     } catch (pqxx::in_doubt_error const&) {
         return {fault::connection_lost, "the connection to the database was lost during a commit"};
+    } catch (pqxx::deadlock_detected const& e) {
+        // Not an sql_error in libpqxx 6, nor are serialization failures.
+        return {link_is_open ? fault::database_busy : fault::connection_lost,
+                primary_message(e.what()) + state_shown(deadlock_state)};
     } catch (pqxx::transaction_rollback const& e) {
-        // Serialization failures and deadlocks are not sql_errors in libpqxx 6.
         return {link_is_open ? fault::database_busy : fault::connection_lost, primary_message(e.what())};
     } catch (std::bad_alloc const&) {
         return {fault::database_busy, "out of memory"};
@@ -184,7 +189,9 @@ failure session::note_failure(failure what) {
     return what;
 }
 
-bool is_lock_timeout(failure const& why) { return why.message.ends_with(state_shown("55P03")); }
+bool is_lock_failure(failure const& why) {
+    return why.message.ends_with(state_shown(lock_timeout_state)) || why.message.ends_with(state_shown(deadlock_state));
+}
 
 result<void> session::connect() {
     if (impl_)

@@ -48,8 +48,9 @@ class rows {
     std::shared_ptr<impl const> impl_;
 };
 
-/// Whether a statement was given up because somebody else held a lock for longer than the session's lock timeout.
-bool is_lock_timeout(failure const& why);
+/// Whether a statement was given up for a lock: somebody else held it for longer than the session's lock timeout, or
+/// the two waited for each other.
+bool is_lock_failure(failure const& why);
 
 /// One backend, told from every other for ever: what a commit in doubt is settled with.
 struct backend_identity {

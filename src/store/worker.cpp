@@ -1,18 +1,16 @@
 #include "worker.hpp"
 
-#include "klen/webhooks/base/thread_watch.hpp"
-
 #include <algorithm>
 
 namespace klen::webhooks::store {
 
 worker::worker(connection_options const& options, session_profile const& profile, std::size_t threads,
-               std::size_t jobs_max)
+               std::size_t jobs_max, duty has)
     : jobs_max_(jobs_max), account_jobs_max_(std::max<std::size_t>(1, jobs_max / 8)),
       account_threads_max_(std::max<std::size_t>(2, threads) - 1) {
     for (std::size_t i = 0; i < threads; ++i) {
         auto& on = *sessions_.emplace_back(std::make_unique<session>(options, profile));
-        threads_.emplace_back([this, &on, name = profile.name] { serve(on, name); });
+        threads_.emplace_back([this, &on, name = profile.name, has] { serve(on, name, has); });
     }
 }
 
@@ -80,8 +78,8 @@ void worker::leave(std::string const& account) {
         accounts_.erase(own);
 }
 
-void worker::serve(session& on, std::string const& name) {
-    watched_thread const watched(name);
+void worker::serve(session& on, std::string const& name, duty has) {
+    watched_thread const watched(name, has);
     std::unique_lock lock(mutex_);
     for (;;) {
         auto next = jobs_.end();

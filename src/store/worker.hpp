@@ -3,6 +3,7 @@
 #include "session.hpp"
 
 #include "klen/webhooks/base/async.hpp"
+#include "klen/webhooks/base/thread_watch.hpp"
 
 #include <boost/asio/basic_waitable_timer.hpp>
 
@@ -44,9 +45,9 @@ struct job_terms {
 /// are under way or wait; more are answered `over_limit`.
 class worker {
   public:
-    /// `jobs_max`: how many may wait; more are answered `overloaded`.
-    worker(connection_options const& options, session_profile const& profile, std::size_t threads,
-           std::size_t jobs_max);
+    /// `jobs_max`: how many may wait; more are answered `overloaded`. `has`: what depends on the threads.
+    worker(connection_options const& options, session_profile const& profile, std::size_t threads, std::size_t jobs_max,
+           duty has = duty::other);
     /// Finishes what was handed over.
     ~worker();
     worker(worker const&) = delete;
@@ -126,7 +127,7 @@ class worker {
     std::optional<failure> push(owned_job job);
     /// Out of the queue, if it waits there and need not be done.
     void take_back(std::shared_ptr<job_fate> const& which);
-    void serve(session& on, std::string const& name);
+    void serve(session& on, std::string const& name, duty has);
     std::deque<owned_job>::iterator next_job();
     void begin(std::string const& account);
     void end(std::string const& account);

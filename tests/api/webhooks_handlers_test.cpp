@@ -133,10 +133,13 @@ TEST_F(webhooks_handlers, a_name_that_leads_to_a_refused_address_is_refused_at_o
     auto const id = make_webhook();
     EXPECT_EQ(asked, "example.com");
     EXPECT_EQ(asked_for, "acct_1");
-    auto const refused = call("POST", "/api/v1/webhooks",
-                              R"({"name":"n","url":"https://inside.example.com","subscribed_events":["*"]})");
-    EXPECT_EQ(refused.status, 400);
-    EXPECT_EQ(message(refused), "url: The URL leads to an address that is not allowed.");
+    for (char const* path : {"/api/v1/webhooks", "/api/webhooks/create"})
+        for (std::string const host : {"inside.example.com", "10.0.0.1"}) {
+            auto const refused =
+                call("POST", path, R"({"name":"n","url":"https://)" + host + R"(/","subscribed_events":["*"]})");
+            EXPECT_EQ(refused.status, 400) << path << " " << host;
+            EXPECT_THAT(message(refused), HasSubstr("url: The URL leads to an address that is not allowed."));
+        }
     EXPECT_EQ(patch(id, R"({"url":"https://inside.example.com/x"})").status, 400);
     EXPECT_EQ(text(json(call("GET", path_of(id))), "url"), "https://example.com/h");
     asked.clear();

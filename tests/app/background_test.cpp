@@ -134,6 +134,15 @@ void add_failed(test_database& db, webhook_id hook) {
              event + "'), '" + event + "', '" + hook.text() + "', 'a', 'call.ended', clock_timestamp())");
 }
 
+store::api_key_row row_of(signing::api_key const& made) {
+    store::api_key_row out;
+    out.id = make_id<api_key_id>();
+    out.name = "k";
+    out.hash = made.hash;
+    out.permissions = {"read"};
+    return out;
+}
+
 TEST_F(background_test, a_job_that_was_just_begun_is_worked_at_without_waiting) {
     auto const hook = add_webhook(db, "a", {"*"});
     add_failed(db, hook);
@@ -354,15 +363,21 @@ TEST_F(background_test, an_event_type_that_another_daemon_made_becomes_known) {
     EXPECT_TRUE(eventually([&] { return catalogue.knows("order.paid"); }));
 }
 
+TEST_F(background_test, a_key_that_another_daemon_makes_or_revokes_is_known_or_refused) {
+    times.watch = milliseconds(20);
+    auto const elsewhere = store::make_api_store(db.options(), 1);
+    auto const made = signing::api_key::generate();
+    work();
+    auto const row = run(elsewhere->create_api_key(row_of(made))).value();
+    EXPECT_TRUE(eventually([&] { return keys.find(made.text).has_value(); }));
+    ASSERT_TRUE(run(elsewhere->revoke_api_key({}, row.id)));
+    EXPECT_TRUE(eventually([&] { return !keys.find(made.text).has_value(); }));
+}
+
 TEST_F(background_test, the_use_of_a_key_is_written) {
     times.key_use = milliseconds(20);
     auto const made = signing::api_key::generate();
-    store::api_key_row row;
-    row.id = make_id<api_key_id>();
-    row.name = "k";
-    row.hash = made.hash;
-    row.permissions = {"read"};
-    keys.apply({run(store->create_api_key(row)).value()});
+    keys.apply({run(store->create_api_key(row_of(made))).value()});
     work();
     EXPECT_TRUE(keys.find(made.text).has_value());
     EXPECT_TRUE(
@@ -374,7 +389,10 @@ TEST_F(background_test, what_was_seen_of_the_queue_is_told_while_it_is_fresh) {
     auto const hook = add_webhook(db, "a", {"*"});
     add_failed(db, hook);
     auto& it = work();
-    EXPECT_TRUE(eventually([&] { return it.stats().queue && it.stats().queue->oldest_due > milliseconds(0); }));
+    EXPECT_TRUE(eventually([&] {
+        auto const seen = it.stats().queue;
+        return seen && seen->oldest_due > milliseconds(0);
+    }));
     store::session other(db.options(), {.name = "other"});
     ASSERT_TRUE(other.run_text("BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"));
     EXPECT_TRUE(eventually([&] { return !it.stats().queue; })) << "the database does not answer";

@@ -30,6 +30,12 @@ TEST(own_endpoints, are_the_listeners_and_the_database) {
     EXPECT_TRUE(allows(guard, "127.0.0.2", 8080));
 }
 
+TEST(own_endpoints, a_database_is_found_by_its_name) {
+    auto const guard = guard_of({}, "postgresql://u@localhost:5499/d");
+    EXPECT_FALSE(allows(guard, "127.0.0.1", 5499));
+    EXPECT_TRUE(allows(guard, "127.0.0.1", 5498));
+}
+
 TEST(own_endpoints, of_a_listener_on_every_address_are_all_of_this_machines) {
     server_config server;
     server.listen_address = "0.0.0.0";

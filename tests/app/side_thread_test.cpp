@@ -1,6 +1,8 @@
 #include "app/side_thread.hpp"
 
 #include "app/blocking.hpp"
+#include "klen/webhooks/base/thread_watch.hpp"
+#include "store/store_support.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -39,6 +41,24 @@ TEST(side_thread, computes_elsewhere_and_completes_on_the_callers_thread) {
     });
     EXPECT_NE(computed, here);
     EXPECT_EQ(completed, here);
+}
+
+TEST(side_thread, a_computation_that_does_not_end_is_told) {
+    asio::io_context context;
+    side_thread side("side", {1, 1});
+    std::promise<void> go;
+    waiter running;
+    running.start(context, side, [&] { go.get_future().wait(); });
+    context.poll();
+    EXPECT_TRUE(test::eventually([] {
+        look_at_threads();
+        return hung_threads() == "side";
+    }));
+    go.set_value();
+    EXPECT_TRUE(test::eventually([] {
+        look_at_threads();
+        return hung_threads().empty();
+    })) << "now it waits";
 }
 
 TEST(side_thread, refuses_what_is_too_much_and_what_waits_at_the_end) {

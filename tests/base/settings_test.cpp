@@ -83,6 +83,9 @@ TEST(settings, nothing_given_means_the_defaults) {
     EXPECT_EQ(got.values.log.format, log::format::text);
     EXPECT_EQ(got.values.log.attempts, true);
     EXPECT_EQ(default_config().server.listen_port, 8080);
+    EXPECT_EQ(default_config().dispatch.heartbeat_interval, seconds(2));
+    EXPECT_EQ(default_config().server.header_timeout, seconds(5));
+    EXPECT_EQ(default_config().server.idle_timeout, seconds(60));
     // What another instance changed or revoked is seen within a second.
     EXPECT_LE(default_config().database.watch_interval, milliseconds(500));
     // Node.js closes after 5 s what nobody uses: whoever reuses a connection just then meets a RST.

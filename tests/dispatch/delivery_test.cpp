@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,29 @@ TEST(delivery, retry_starts_within_a_second_of_its_due_time) {
     }
 }
 
+TEST(delivery, jitter_spreads_the_retries_of_an_outage) {
+    std::mt19937 seeded(1);
+    virtual_cluster c;
+    c.chance = [&] { return std::uniform_real_distribution<>()(seeded); };
+    auto const hook = c.add_webhook("a.example");
+    c.outside.script["a.example"] = [](auto const&) { return answer(500); };
+    auto options = usual_options();
+    options.delivery.retry_jitter_percent = 20;
+    auto& node = c.start_node(options);
+    auto const ids = c.database.publish_many(node.dispatcher.get(), hook, 1000);
+    c.world.run_for(seconds(50));
+    std::map<seconds, int> due; // after so long
+    for (auto const& id : ids) {
+        auto const& d = c.database.deliveries.at(id);
+        ASSERT_EQ(d.attempts.size(), 1U);
+        ++due[std::chrono::floor<seconds>(d.next_attempt - d.attempts[0].at)];
+    }
+    EXPECT_GE(due.begin()->first, seconds(59)) << "counted from the attempt's end, a moment before its record";
+    EXPECT_LT(due.rbegin()->first, seconds(72));
+    for (int wait = 60; wait < 71; ++wait)
+        EXPECT_NEAR(due[seconds(wait)], 1000 / 12.0, 40) << wait;
+}
+
 TEST(delivery, idle_dispatcher_asks_once_per_poll_interval) {
     virtual_cluster c;
     auto const hook = c.add_webhook("a.example");
@@ -154,7 +178,8 @@ TEST(delivery, webhook_and_host_limits_hold_and_lanes_take_turns) {
     for (auto const& r : c.outside.seen)
         ++shares[r.path];
     ASSERT_TRUE(c.run_until_done(seconds(60)));
-    EXPECT_EQ(c.outside.open_most["shared.example"], 12);
+    EXPECT_LE(c.outside.open_most["shared.example"], 12);
+    EXPECT_GE(c.outside.open_most["shared.example"], 10) << "two places are kept for those that have none";
     EXPECT_EQ(c.outside.open_by_path_most["/hook3"], 1);
     EXPECT_GE(c.outside.open_by_path_most["/hook0"], 4);
     EXPECT_LE(c.outside.open_by_path_most["/hook0"], 10);

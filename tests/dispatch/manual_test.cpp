@@ -265,6 +265,21 @@ TEST_F(manual, recovered_delivery_can_be_resent_beside_its_new_schedule) {
     EXPECT_NEAR(static_cast<double>(between(seen(id)[4].at, seen(id)[6].at).count()), 60'000, 300);
 }
 
+TEST_F(manual, url_that_is_refused_now_is_not_asked_again) {
+    auto const id = publish();
+    ASSERT_TRUE(c.run_until_done(hours(1)));
+    auto const before = seen(id).size();
+    c.database.webhooks.at(hook).url = "http://a.example/hook"; // plain http is not allowed any more
+    node->dispatcher->webhook_changed(hook);
+    ASSERT_TRUE(resend(id));
+    ASSERT_TRUE(c.run_until_done(seconds(5)));
+    auto const& last = delivery(id).attempts.back();
+    EXPECT_TRUE(last.manual);
+    EXPECT_EQ(last.decision, decision::failed);
+    EXPECT_EQ(last.error, policy::error_class::url_not_allowed);
+    EXPECT_EQ(seen(id).size(), before) << "nothing was sent";
+}
+
 TEST_F(manual, deleted_webhook_or_expired_event_cancels_it_and_the_schedule) {
     auto const id = publish();
     c.world.run_for(seconds(10));

@@ -7,7 +7,7 @@ dispatch::dispatch_options usual_options() {
     auto& d = out.dispatch;
     d.lane_queue_max = 100;
     d.webhook_concurrency_max = 10;
-    d.host_concurrency_max = 20;
+    d.host_concurrency_max = 32;
     d.deliveries_in_memory_max = 4000;
     d.bytes_in_memory_max = 64 << 20;
     d.unrecorded_outcomes_max = 1000;
@@ -93,7 +93,7 @@ virtual_node& virtual_cluster::make_node(dispatch::dispatch_options options, std
     env.time = &world;
     env.seals = &seals_;
     env.sleep_until = [this, runs = node->runs](executor, steady_time at) { return world.sleep_until(runs, at); };
-    env.random = [] { return 0.5; };
+    env.random = [this] { return chance(); };
     node->dispatcher = dispatch::dispatcher::create(std::move(options), std::move(env));
     nodes_.push_back(std::move(node));
     return *nodes_.back();

@@ -6,6 +6,7 @@
 #include "klen/webhooks/dispatch/dispatcher.hpp"
 #include "klen/webhooks/signing/secret.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,7 @@ class virtual_cluster {
     virtual_world world;
     model_database database{[this] { return world.now(); }};
     receivers outside;
+    std::function<double()> chance = [] { return 0.5; }; ///< of the nodes
 
     /// A webhook at https://<host>/<path>.
     webhook_id add_webhook(std::string const& host, std::string const& path = "hook");

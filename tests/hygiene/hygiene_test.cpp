@@ -131,8 +131,14 @@ TEST(hygiene, banned_patterns_do_not_appear) {
         {std::regex(R"(\bsleep_for\b|\busleep\b)"), "a test that sleeps and hopes is a defect", "tests"},
         {std::regex(R"(\bstd::(cout|printf)\b)"), "logs go through base/log.hpp", "src/store"},
         {std::regex(R"(\bTODO\b|\bFIXME\b|\bXXX\b)"), "say it in an issue", ""},
+        {std::regex(R"(\bPQ(getC|c)ancel|\bcancel_query\b|\bpg_cancel_backend\b)"),
+         "who cancels a commit does not know what became of it", "src"},
+        {std::regex(R"(\bNOTIFY\b|\bpg_notify\b)"), "all commits that notify wait for one lock", "src/store"},
+        {std::regex(R"(\bNOTIFY\b|\bpg_notify\b)"), "all commits that notify wait for one lock", "migrations"},
     };
-    for (auto const& file : sources()) {
+    auto files = sources();
+    std::ranges::move(files_below("migrations", {".sql"}), std::back_inserter(files));
+    for (auto const& file : files) {
         if (file.filename() == "hygiene_test.cpp")
             continue;
         std::string const text = read(file);
@@ -142,6 +148,18 @@ TEST(hygiene, banned_patterns_do_not_appear) {
             EXPECT_FALSE(std::regex_search(text, b.pattern)) << shown(file) << ": " << b.why;
         }
     }
+}
+
+// How long a comparison takes would tell how much of a guess is right.
+TEST(hygiene, signatures_and_hashes_of_keys_are_compared_in_constant_time) {
+    std::regex const otherwise(R"re((^|[^_])memcmp\(|\bequal\(|\.compare\(|(hash|signature\w*|expected)\s*[=!]=|)re"
+                               R"re([=!]=\s*([\w.]|->)*(hash|signature|expected))re");
+    auto files = files_below("src/signing", {".cpp"});
+    files.push_back(root / "src/api/key_cache.cpp");
+    for (auto const& file : files)
+        EXPECT_FALSE(std::regex_search(read(file), otherwise)) << shown(file);
+    for (char const* file : {"src/signing/verify.cpp", "src/api/key_cache.cpp"})
+        EXPECT_NE(read(root / file).find("CRYPTO_memcmp("), std::string::npos) << file;
 }
 
 // What the simulation runs (docs/RELIABILITY.md) gets time, chance and threads from outside, or a seed would not

@@ -439,6 +439,113 @@ TEST_F(delivery_store_test, a_record_whose_answer_is_lost_is_repeated_without_ha
     EXPECT_EQ(state("attempts_made"), "1");
 }
 
+// A timeout that hits the commit leaves in doubt what was sent: there is none, however short those of other calls are.
+TEST_F(delivery_store_test, no_statement_timeout_ends_the_commit_of_outcomes) {
+    auto options = db.options();
+    options.statement_timeout = milliseconds(100);
+    auto const own = make_delivery_store(options, settings());
+    auto const one = claim_new(hook);
+    session other(db.options(), {.name = "other"});
+    ASSERT_TRUE(other.run_text("BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"));
+    auto recording =
+        std::async(std::launch::async, [&] { return run(own->record(me, {attempt_of(one, decision::delivered)})); });
+    EXPECT_TRUE(eventually([&] { return waiting_for_locks(db, "outcomes", milliseconds(300)) == 1; }))
+        << "it was given up";
+    ASSERT_TRUE(other.run_text("COMMIT"));
+    auto const done = recording.get();
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 1);
+}
+
+TEST_F(delivery_store_test, outcomes_that_a_full_disk_refuses_can_be_recorded_later) {
+    auto const one = claim_new(hook);
+    auto const outcome = attempt_of(one, decision::delivered);
+    db.query("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$"
+             " BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '53100'; END $$;"
+             "CREATE TRIGGER no_room BEFORE INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION no_room()");
+    auto const refused = run(queue->record(me, {outcome}));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, fault::database_busy) << refused.error().message;
+    EXPECT_EQ(state("lease_owner"), std::to_string(me.value)) << "it is still ours";
+    db.query("DROP TRIGGER no_room ON attempts");
+    EXPECT_TRUE(record({outcome}).lost.empty());
+    EXPECT_EQ(db.number("SELECT count(*) FROM deliveries"), 0);
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 1);
+}
+
+// Of two batches that meet one waits, and then holds nothing that the other needs.
+TEST_F(delivery_store_test, batches_lock_their_rows_in_one_order_whatever_order_they_are_given_in) {
+    auto const second = make_delivery_store(db.options(), settings());
+    add_many(hook, 20);
+    using batch = std::vector<claimed_delivery>;
+    auto const meet = [&](std::string const& name, std::function<bool(delivery_store&, batch const&)> const& use) {
+        db.query("UPDATE deliveries SET next_attempt_at = clock_timestamp()");
+        auto there = claim(20).deliveries;
+        ASSERT_EQ(there.size(), 20U);
+        std::ranges::sort(there, {}, &claimed_delivery::id);
+        auto const back = batch(there.rbegin(), there.rend());
+        session other(db.options(), {.name = "other"});
+        ASSERT_TRUE(other.run_text("BEGIN; SELECT FROM deliveries WHERE delivery_id = '" + there[10].id.text() +
+                                   "' FOR UPDATE"));
+        auto const waiting = [&] { return waiting_for_locks(db, "claims") + waiting_for_locks(db, "outcomes"); };
+        auto const untouched = [&] {
+            return db.number("WITH free AS (SELECT FROM deliveries FOR UPDATE SKIP LOCKED) SELECT count(*) FROM free");
+        };
+        auto first = std::async(std::launch::async, [&] { return use(*queue, there); });
+        EXPECT_TRUE(eventually([&] { return waiting() == 1; }));
+        auto const left = untouched();
+        auto next = std::async(std::launch::async, [&] { return use(*second, back); });
+        EXPECT_TRUE(eventually([&] { return waiting() == 2; }));
+        EXPECT_EQ(untouched(), left) << name << ": the second one has begun elsewhere";
+        ASSERT_TRUE(other.run_text("COMMIT"));
+        EXPECT_TRUE(first.get());
+        EXPECT_TRUE(next.get());
+    };
+    auto const record_all = [&](delivery_store& by, batch const& all, decision what, error_class error) {
+        std::vector<attempt_record> out;
+        for (auto const& one : all)
+            out.push_back(attempt_of(one, what, error));
+        auto const done = run(by.record(me, out));
+        return done && done->lost.empty();
+    };
+    meet("a hand-back", [&](delivery_store& by, batch const& all) {
+        std::vector<delivery_id> ids;
+        for (auto const& one : all)
+            ids.push_back(one.id);
+        return run(by.hand_back(me, ids, false)).has_value();
+    });
+    meet("failures", [&](delivery_store& by, batch const& all) {
+        return record_all(by, all, decision::retry, error_class::timeout);
+    });
+    meet("successes", [&](delivery_store& by, batch const& all) {
+        return record_all(by, all, decision::delivered, error_class::none);
+    });
+    EXPECT_EQ(db.number("SELECT count(*) FROM attempts"), 40);
+}
+
+TEST_F(delivery_store_test, a_batch_of_failures_locks_webhooks_in_the_order_of_their_ids) {
+    std::set<webhook_id> hooks;
+    std::vector<attempt_record> batch;
+    while (hooks.size() < 20) {
+        auto const id = *webhook_id::parse(
+            db.value("INSERT INTO webhooks (webhook_id, account_id, name, url, subscribed_events) VALUES"
+                     " (gen_random_uuid(), 'a', 'n', 'http://127.0.0.1:1/', ARRAY['*']) RETURNING webhook_id"));
+        hooks.insert(id);
+        batch.push_back(attempt_of(claim_new(id), decision::retry, error_class::timeout));
+    }
+    auto const middle = std::next(hooks.begin(), 10)->text();
+    session other(db.options(), {.name = "other"});
+    ASSERT_TRUE(other.run_text("BEGIN; SELECT FROM webhooks WHERE webhook_id = '" + middle + "' FOR UPDATE"));
+    auto recording = std::async(std::launch::async, [&] { return record(batch).lost.size(); });
+    EXPECT_TRUE(eventually([&] { return waiting_for_locks(db, "outcomes") == 1; }));
+    auto const free = "WITH free AS (SELECT webhook_id FROM webhooks WHERE webhook_id <> '" + hook.text() +
+                      "' FOR UPDATE SKIP LOCKED) SELECT count(*) FROM free WHERE webhook_id ";
+    EXPECT_EQ(db.number(free + "< '" + middle + "'"), 0) << "it holds those before that one";
+    EXPECT_EQ(db.number(free + "> '" + middle + "'"), 9) << "and none behind it";
+    ASSERT_TRUE(other.run_text("COMMIT"));
+    EXPECT_EQ(recording.get(), 0U);
+}
+
 TEST_F(delivery_store_test, a_lost_lease_changes_nothing) {
     auto const one = claim_new(hook);
     db.query("UPDATE deliveries SET lease_owner = " + std::to_string(me.value + 1));
@@ -686,26 +793,34 @@ TEST_F(delivery_store_test, works_again_by_itself_after_its_connections_were_cut
     EXPECT_FALSE(claim(1).next_due);
 }
 
-TEST_F(delivery_store_test, no_heartbeat_is_sent_while_a_thread_of_this_process_hangs) {
-    std::promise<void> begun, go;
-    std::thread stuck([&] {
-        watched_thread const watched("outcomes of another");
+TEST_F(delivery_store_test, no_heartbeat_is_sent_while_a_thread_hangs_on_which_deliveries_depend) {
+    std::promise<void> go;
+    auto const stay = go.get_future().share();
+    auto const hang = [stay](std::string name, duty has, std::promise<void>& begun) {
+        watched_thread const watched(std::move(name), has);
         thread_does const now(doing::work);
         begun.set_value();
-        go.get_future().wait();
-    });
-    begun.get_future().wait();
-    EXPECT_TRUE(run(queue->heartbeat(me))) << "not at once";
-    result<void> beat;
-    auto const until = std::chrono::steady_clock::now() + hung_after + seconds(5);
-    while (beat && std::chrono::steady_clock::now() < until)
-        beat = run(queue->heartbeat(me));
+        stay.wait();
+    };
+    std::promise<void> judging, outcomes;
+    std::thread beside(hang, "judging", duty::other, std::ref(judging));
+    judging.get_future().wait();
+    for (int i = 0; i <= looks_until_hung_beside; ++i)
+        look_at_threads();
+    EXPECT_EQ(hung_threads(), "judging");
+    EXPECT_TRUE(run(queue->heartbeat(me))) << "that is no delivery's thread";
+
+    std::thread stuck(hang, "outcomes of another", duty::deliveries, std::ref(outcomes));
+    outcomes.get_future().wait();
+    for (int i = 0; i <= looks_until_hung; ++i)
+        look_at_threads();
     auto const counted = db.number("SELECT heartbeat_count FROM instances");
-    ASSERT_FALSE(beat);
-    EXPECT_NE(beat.error().message.find("outcomes of another"), std::string::npos) << beat.error().message;
-    EXPECT_FALSE(run(queue->heartbeat(me)));
+    auto const refused = run(queue->heartbeat(me));
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("outcomes of another"), std::string::npos) << refused.error().message;
     EXPECT_EQ(db.number("SELECT heartbeat_count FROM instances"), counted);
     go.set_value();
+    beside.join();
     stuck.join();
     EXPECT_TRUE(run(queue->heartbeat(me)));
 }

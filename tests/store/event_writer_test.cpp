@@ -1,3 +1,4 @@
+#include "klen/webhooks/base/thread_watch.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
 
 #include "store/session.hpp"
@@ -123,15 +124,26 @@ TEST_F(event_writer_test, no_statement_timeout_ends_a_commit) {
     options.statement_timeout = milliseconds(100);
     auto const writer = event_writer::create(options, limits, gate);
     auto answer = submit(*writer, make_event("a"));
-    auto const longest = [&] {
-        return db.number(
-            "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start) * 1000), 0)::bigint"
-            " FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake' AND datname = current_database()"
-            " AND wait_event_type = 'Lock'");
-    };
-    EXPECT_TRUE(eventually([&] { return longest() > 300; })) << "the statement was given up";
+    EXPECT_TRUE(eventually([&] { return waiting_for_locks(db, "intake", milliseconds(300)) == 1; }))
+        << "the statement was given up";
     ASSERT_TRUE(other.run_text("COMMIT"));
     EXPECT_TRUE(answer.get());
+}
+
+TEST_F(event_writer_test, a_batch_that_does_not_end_is_told) {
+    gate.hold();
+    auto writer = make();
+    auto first = submit(*writer, make_event("a"));
+    EXPECT_TRUE(eventually([] {
+        look_at_threads();
+        return hung_threads() == "intake";
+    }));
+    gate.let_go();
+    EXPECT_TRUE(first.get());
+    EXPECT_TRUE(eventually([] {
+        look_at_threads();
+        return hung_threads().empty();
+    })) << "now it waits";
 }
 
 TEST_F(event_writer_test, stores_what_it_was_given) {
@@ -496,11 +508,7 @@ TEST_F(event_writer_test, a_backend_that_is_ended_in_mid_statement_stores_nothin
     auto const hold = "BEGIN; SELECT FROM instances WHERE instance_id = " + std::to_string(me.value) + " FOR UPDATE";
     db.query(hold);
     auto waiting = submit(*writer, make_event("a"));
-    ASSERT_TRUE(eventually([&] {
-        return db.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'klen-webhooks intake' AND "
-                         "datname = current_database()"
-                         " AND datname = current_database() AND wait_event_type = 'Lock'") == 1;
-    }));
+    ASSERT_TRUE(eventually([&] { return waiting_for_locks(db, "intake") == 1; }));
     EXPECT_EQ(db.number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name ="
                         " 'klen-webhooks intake' AND datname = current_database()"),
               1);

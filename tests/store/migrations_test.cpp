@@ -9,6 +9,8 @@
 
 #include <fstream>
 #include <future>
+#include <map>
+#include <regex>
 #include <sstream>
 
 namespace klen::webhooks::store {
@@ -64,6 +66,19 @@ TEST(migrations, one_that_waits_for_a_table_holds_up_nobody) {
     ASSERT_TRUE(reader.run_text("COMMIT"));
     EXPECT_TRUE(migrating.get());
     EXPECT_EQ(db.number("SELECT count(c) FROM first"), 0);
+}
+
+// A sequence is not rolled back: the first try fails, the next one does not.
+TEST(migrations, the_victim_of_a_deadlock_is_tried_again) {
+    test_database db(test_database::kind::empty);
+    db.query("CREATE SEQUENCE tries");
+    auto set = two_migrations();
+    set[1].sql = "CREATE TABLE second (b int); DO $$ BEGIN IF nextval('tries') = 1 THEN"
+                 " RAISE EXCEPTION 'planted' USING ERRCODE = '40P01'; END IF; END $$";
+    auto const done = migrate(db.options(), set);
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(db.number("SELECT last_value FROM tries"), 2) << "it has failed once";
+    EXPECT_EQ(db.value("SELECT to_regclass('second') IS NOT NULL"), "t");
 }
 
 TEST(migrations, an_edited_one_is_refused) {
@@ -140,8 +155,39 @@ TEST(migrations, the_tables_that_grow_are_as_a_delivery_needs_them) {
     EXPECT_NE(due.find("lease_owner IS NULL"), std::string::npos)
         << "what is leased lies in the way of claims: " << due;
     auto const options = db.value("SELECT reloptions::text FROM pg_class WHERE oid = 'deliveries'::regclass");
-    for (char const* one : {"fillfactor=70", "autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_cost_delay=0"})
+    for (char const* one : {"fillfactor=70", "autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_cost_delay=0",
+                            "vacuum_truncate=off"})
         EXPECT_NE(options.find(one), std::string::npos) << one << " in " << options;
+}
+
+// A crash of PostgreSQL empties what is unlogged.
+TEST(migrations, every_table_survives_a_crash) {
+    test_database db;
+    EXPECT_EQ(db.value("SELECT coalesce(string_agg(relname, ', '), '') FROM pg_class WHERE relpersistence <> 'p'"
+                       " AND relnamespace = 'public'::regnamespace"),
+              "");
+}
+
+// The daemons of the version before go on while a migration is applied, and after it: it adds, and takes nothing away.
+TEST(migrations, none_takes_away_what_the_version_before_uses) {
+    auto const flags = std::regex::ECMAScript | std::regex::icase;
+    std::regex const comment("--[^\n]*");
+    std::regex const taken_away(R"(\bDROP\s+(?!INDEX\b|CONSTRAINT\b|TRIGGER\b|NOT\s+NULL\b)\w+|\bRENAME\b|)"
+                                R"(\bSET\s+NOT\s+NULL\b|\bALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b|)"
+                                R"(\bALTER\s+TYPE\b)",
+                                flags);
+    std::map<std::string, std::string> const allowed = {
+        // In drop_partitions, which the upkeep calls: days that are past their retention.
+        {"0001_core.sql", "DROP TABLE"},
+        {"0007_kept_by_acceptance.sql", "DROP TABLE"},
+    };
+    for (auto const& one : embedded_migrations()) {
+        auto const sql = std::regex_replace(std::string(one.sql), comment, "");
+        for (std::sregex_iterator it(sql.begin(), sql.end(), taken_away), end; it != end; ++it) {
+            auto const exception = allowed.find(std::string(one.name));
+            EXPECT_TRUE(exception != allowed.end() && exception->second == it->str()) << one.name << ": " << it->str();
+        }
+    }
 }
 
 TEST(migrations, every_table_and_column_has_a_comment) {

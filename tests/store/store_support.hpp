@@ -38,6 +38,15 @@ inline bool eventually(std::function<bool()> const& condition) {
     return true;
 }
 
+/// How many sessions of this name (session_profile) have a statement under way for longer than that, waiting for a
+/// lock.
+inline std::int64_t waiting_for_locks(test_database& in, std::string const& session, milliseconds longer_than = {}) {
+    return in.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'klen-webhooks " + session +
+                     "' AND datname = current_database() AND wait_event_type = 'Lock'"
+                     " AND clock_timestamp() - query_start > interval '" +
+                     std::to_string(longer_than.count()) + " ms'");
+}
+
 inline store::new_event make_event(std::string const& account, std::string const& type = "call.ended",
                                    std::string const& body = "{}", std::optional<std::string> key = std::nullopt) {
     auto event = std::make_shared<accepted_event const>(accepted_event{make_id<event_id>(), account, type, body, ""});

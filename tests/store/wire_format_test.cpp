@@ -5,6 +5,7 @@
 #include "store/store_support.hpp"
 #include "store/url_problem.hpp"
 
+#include "klen/webhooks/base/settings.hpp"
 #include "support/test_database.hpp"
 
 #include <gtest/gtest.h>
@@ -218,10 +219,14 @@ TEST(connection, a_url_keeps_its_options_and_gets_ours) {
 // Who waits for an answer and has sent nothing that could go unacknowledged hears of a dead network by these alone:
 // after 3 s without a byte, two probes of 2 s.
 TEST(connection, an_unreachable_database_frees_its_thread_within_eight_seconds) {
-    auto const text = connection_string({.url = "postgresql://h/d"}, {.name = "n"}).value();
-    for (char const* ours : {"keepalives='1'", "keepalives_idle='3'", "keepalives_interval='2'", "keepalives_count='2'",
-                             "tcp_user_timeout='8000'", "connect_timeout='5'"})
-        EXPECT_NE(text.find(ours), std::string::npos) << ours << " in " << text;
+    std::string const url = "postgresql://h/d";
+    for (auto const& options :
+         {connection_options{.url = url}, connection_options_of(default_config().database, url)}) {
+        auto const text = connection_string(options, {.name = "n"}).value();
+        for (char const* ours : {"keepalives='1'", "keepalives_idle='3'", "keepalives_interval='2'",
+                                 "keepalives_count='2'", "tcp_user_timeout='8000'", "connect_timeout='5'"})
+            EXPECT_NE(text.find(ours), std::string::npos) << ours << " in " << text;
+    }
 }
 
 TEST(connection, what_is_committed_is_durable_whatever_the_database_is_set_to) {
@@ -237,6 +242,19 @@ TEST(connection, what_is_committed_is_durable_whatever_the_database_is_set_to) {
     auto const own = options.url.find("commit=off");
     options.url.replace(own, 10, "commit=remote_apply");
     EXPECT_EQ(setting(options.url), "remote_apply") << "a stricter one is the operator's";
+}
+
+TEST(connection, a_database_that_may_lose_what_it_has_confirmed_is_warned_of) {
+    test_database db(test_database::kind::empty); // set to be quick
+    testing::internal::CaptureStderr();
+    auto const checked = check_connection(db.options());
+    auto const logged = testing::internal::GetCapturedStderr();
+    EXPECT_TRUE(checked);
+    for (char const* setting : {"setting=fsync", "setting=full_page_writes"}) {
+        auto const line = logged.find(setting);
+        ASSERT_NE(line, std::string::npos) << setting << " in " << logged;
+        EXPECT_LT(logged.rfind("a setting is unsafe", line), line) << logged;
+    }
 }
 
 TEST(connection, tells_where_the_database_is_dialled) {

@@ -44,6 +44,11 @@ struct worker_test : testing::Test {
     connection_options const nowhere{.url = "postgresql://127.0.0.1:1/none"};
 };
 
+void look(int times) {
+    for (int i = 0; i < times; ++i)
+        look_at_threads();
+}
+
 /// What `call` comes to, on an io thread of its own.
 std::future<result<int>> call(task_group& in, worker& to, std::function<result<int>(session&)> job, job_terms terms) {
     auto const done = std::make_shared<std::promise<result<int>>>();
@@ -164,17 +169,21 @@ TEST_F(worker_test, one_connection_serves_everybody_in_turn_and_the_end_leaves_n
 }
 
 TEST_F(worker_test, a_job_that_does_not_end_is_told_as_a_thread_that_hangs) {
-    worker one(nowhere, {.name = "outcomes"}, 1, 4);
+    worker one(nowhere, {.name = "outcomes"}, 1, 4, duty::deliveries);
     auto const never = post(one, "");
     wait_until_begun(1);
-    EXPECT_TRUE(test::eventually([] { return hung_threads(milliseconds(1)) == "outcomes"; }));
+    look(looks_until_hung + 1);
+    EXPECT_EQ(hung_delivery_threads(), "outcomes");
     gate.set_value();
-    EXPECT_TRUE(test::eventually([] { return hung_threads(milliseconds(1)).empty(); }));
+    EXPECT_TRUE(test::eventually([] {
+        look_at_threads();
+        return hung_threads().empty();
+    }));
 }
 
 TEST_F(worker_test, one_that_waits_for_the_database_does_not_hang) {
     test::test_database db;
-    worker one(db.options(), {.name = "outcomes"}, 1, 4);
+    worker one(db.options(), {.name = "outcomes"}, 1, 4, duty::deliveries);
     db.query("BEGIN; LOCK TABLE instances");
     std::promise<void> done;
     auto job = [](session& on) -> result<void> {
@@ -190,9 +199,8 @@ TEST_F(worker_test, one_that_waits_for_the_database_does_not_hang) {
     EXPECT_TRUE(test::eventually([&] {
         return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'instances'::regclass") == 1;
     }));
-    auto const until = std::chrono::steady_clock::now() + milliseconds(20);
-    while (std::chrono::steady_clock::now() < until)
-        EXPECT_EQ(hung_threads(milliseconds(10)), "");
+    look(looks_until_hung + 1);
+    EXPECT_EQ(hung_threads(), "");
     db.query("COMMIT");
     done.get_future().wait();
 }

@@ -1,15 +1,22 @@
 #pragma once
 
-#include <chrono>
 #include <string>
 
 /// Which threads of this process hang. Known process-wide, as the log is: a thread tells what it does from within
 /// itself, and whoever probes the process need not know them all. Thread-safe.
+///
+/// Time is counted in looks, which one thread takes about once a second: one that stands still with all the others
+/// (stopped by a signal, a debugger or the machine's pause) has not been seen to hang.
 namespace klen::webhooks {
 
 enum class doing {
     wait, ///< for something to do, or for somebody outside the process: that may take for ever
     work, ///< which ends soon
+};
+
+enum class duty {
+    deliveries, ///< while it hangs, deliveries that this process has leased may stand still
+    other,
 };
 
 /// What the thread that makes it does, for as long as it lives; afterwards what it did before, begun anew. Nothing in a
@@ -33,16 +40,22 @@ void work_goes_on();
 class watched_thread {
   public:
     /// `name`: what the thread is called here, in ps and in debuggers (there without what is beyond 15 characters).
-    explicit watched_thread(std::string name);
+    watched_thread(std::string name, duty what);
     ~watched_thread();
     watched_thread(watched_thread const&) = delete;
     watched_thread& operator=(watched_thread const&) = delete;
 };
 
-/// No piece of work takes this long, on a machine that has anything left for it.
-constexpr std::chrono::seconds hung_after{10};
+/// A thread hangs that was at the same piece of work in so many looks, one after the other. Work beside the deliveries
+/// may be long, and may have to leave the processors to them.
+inline constexpr int looks_until_hung = 10;
+inline constexpr int looks_until_hung_beside = 60;
 
-/// The names of those that have been at one piece of work for longer than `bound`, sorted, with commas; empty: none.
-std::string hung_threads(std::chrono::nanoseconds bound = hung_after);
+void look_at_threads();
+
+/// The names of those that hang, sorted, with commas; empty: none.
+std::string hung_threads();
+/// The same, of those on which deliveries depend.
+std::string hung_delivery_threads();
 
 } // namespace klen::webhooks
