@@ -93,15 +93,23 @@ claim_cost claim_costs::measure(std::function<claimed()> const& claim, bool park
     return {summary_of(std::move(times)), cpu / static_cast<double>(got) * 1e6};
 }
 
-claim_cost claim_costs::due(std::size_t waiting) {
+claim_cost claim_costs::due(std::size_t waiting, order how) {
     due_ = std::min(waiting / 2, due_max);
     if (due_ < batch)
         throw std::runtime_error("to measure claims, a thousand deliveries must wait");
-    // A few too many, and then exactly so many: from everywhere.
-    auto const percent = std::min(100.0, 120.0 * static_cast<double>(due_) / static_cast<double>(waiting) + 0.01);
-    link_.run("UPDATE deliveries SET next_attempt_at = now() - random() * interval '1 hour' WHERE delivery_id IN"
-              " (SELECT delivery_id FROM deliveries TABLESAMPLE BERNOULLI (" +
-              std::to_string(percent) + ") LIMIT " + std::to_string(due_) + ")");
+    auto const limit = " LIMIT " + std::to_string(due_) + ")";
+    if (how == order::as_they_came) {
+        // A retry that is due in two to four hours is then due since up to four.
+        link_.run("UPDATE deliveries SET next_attempt_at = next_attempt_at - interval '6 hours' WHERE delivery_id IN"
+                  " (SELECT delivery_id FROM deliveries ORDER BY next_attempt_at" +
+                  limit);
+    } else {
+        // A few too many, and then exactly so many.
+        auto const percent = std::min(100.0, 120.0 * static_cast<double>(due_) / static_cast<double>(waiting) + 0.01);
+        link_.run("UPDATE deliveries SET next_attempt_at = now() - random() * interval '1 hour' WHERE delivery_id IN"
+                  " (SELECT delivery_id FROM deliveries TABLESAMPLE BERNOULLI (" +
+                  std::to_string(percent) + ")" + limit);
+    }
     due_ = static_cast<std::size_t>(link_.number("SELECT count(*) FROM deliveries WHERE next_attempt_at < now()"));
     link_.run("VACUUM ANALYZE deliveries");
     return measure([this] { return claim_due(); }, false);

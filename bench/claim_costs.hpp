@@ -28,10 +28,17 @@ class claim_costs {
 
     /// Claims that find nothing; everything waits for later.
     latency_summary nothing_due();
-    /// Makes deliveries due all over the table, at most half of it, and claims them.
-    claim_cost due(std::size_t waiting);
+    /// Which deliveries fall due: those of an outage, one after the other as they came, or some from all over the
+    /// table.
+    enum class order { as_they_came, scattered };
+    /// Makes deliveries due, at most half of them, and claims them.
+    claim_cost due(std::size_t waiting, order how);
     /// The same, when they are parked for one webhook, the first of bench/growth_fill.sql.
     claim_cost parked();
+    /// What is due is due in three hours again.
+    void put_off() {
+        link_.run("UPDATE deliveries SET next_attempt_at = now() + interval '3 hours' WHERE next_attempt_at < now()");
+    }
     void forget_all() { link_.run("TRUNCATE deliveries"); }
 
   private:

@@ -193,10 +193,13 @@ void checker::check_late(attempt const& a, testing::model_delivery const& d) {
         auto const at = times.find(key);
         return at != times.end() && at->second >= due;
     };
+    auto const open_now = r.open_by_webhook.find(a.webhook);
+    bool const has_some =
+        since(r.webhook_open, a.webhook) || (open_now != r.open_by_webhook.end() && open_now->second > 0);
     auto const healed = weather_.disturbed + limits.lease_timeout + limits.heartbeat_interval * 2 + seconds(5);
     bool const parked = d.parked_at - weather_.database_offset >= due;
     if (healed > due || parked || since(held_up_, a.delivery) || r.crowded >= due || since(r.webhook_busy, a.webhook) ||
-        since(r.host_busy, a.host) || (since(r.host_half_full, a.host) && since(r.webhook_open, a.webhook)))
+        since(r.host_busy, a.host) || (since(r.host_half_full, a.host) && has_some))
         return;
     ++counts_.retries_timed;
     if (a.begun > due + milliseconds(1100))
