@@ -38,6 +38,8 @@ namespace {
 
 /// How often the threads are looked at, and the private PostgreSQL.
 constexpr milliseconds watch_interval{1'000};
+/// So many heartbeats later than the last one something is wrong with the database.
+constexpr int heartbeats_missed_max = 3;
 /// What requests that are being read or answered get when the daemon stops. Short: dispatch.shutdown_timeout comes on
 /// top of it, and a publisher whose connection is cut repeats the call, with the same id.
 constexpr milliseconds answer_bound{1'000};
@@ -193,6 +195,7 @@ class daemon {
     api::services services();
     void make_first_key_of_private_database();
     std::string hung();
+    void look_at_heartbeat();
     std::string metrics();
     void stop_server(std::unique_ptr<api::server>& which);
 
@@ -201,6 +204,8 @@ class daemon {
     wall_time const started_at_ = std::chrono::system_clock::now();
     std::atomic<bool> draining_{false};
     log::throttle hung_log_{std::chrono::minutes(1)};
+    log::throttle late_log_{std::chrono::seconds(30)};
+    bool heartbeat_is_late_ = false;
     bool running_ = false;
     std::optional<hard_stop> bound_; ///< from `drain` until all below is destroyed: their threads are waited for
 
@@ -408,6 +413,7 @@ int daemon::wait() {
         auto const now = std::chrono::steady_clock::now();
         if (now - looked >= watch_interval) {
             look_at_threads();
+            look_at_heartbeat();
             looked = now;
         }
         switch (signals_.wait(watch_interval)) {
@@ -462,6 +468,20 @@ void daemon::stop_server(std::unique_ptr<api::server>& which) {
     wait_for<void>(shards_.at(0), [&which, until] { return which->stop(until); });
 }
 
+/// A database that hangs fails nothing: whatever asks it waits. This is the line that says so.
+void daemon::look_at_heartbeat() {
+    auto const age = std::chrono::duration<double>(dispatcher_->stats().oldest_heartbeat_seconds);
+    bool const is_late = age > settings_.dispatch.heartbeat_interval * heartbeats_missed_max;
+    if (is_late) {
+        if (auto const say = late_log_.allow(); say.write)
+            log::error("no heartbeat is committed: the database does not answer, or not in time",
+                       {{"heartbeat_age_ms", std::chrono::duration_cast<milliseconds>(age)}});
+    } else if (heartbeat_is_late_) {
+        log::info("heartbeats are committed again");
+    }
+    heartbeat_is_late_ = is_late;
+}
+
 std::string daemon::hung() {
     auto names = hung_threads();
     if (names.empty())
@@ -479,7 +499,9 @@ std::string daemon::metrics() {
         now.clients.push_back(client->stats());
     now.background = background_->stats();
     now.intake_waiting = writer_->waiting();
-    now.database_available = writer_->available();
+    auto const patience = settings_.intake.hang_timeout;
+    bool const hangs = patience > milliseconds::zero() && writer_->busy_for() >= patience;
+    now.database_available = writer_->available() && !hangs;
     now.log_lines_lost = log::lost_lines();
     now.start_unix_seconds = std::chrono::duration<double>(started_at_.time_since_epoch()).count();
     return metrics_text(now);

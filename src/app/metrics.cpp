@@ -133,7 +133,10 @@ std::string metrics_text(metric_values const& values) {
     out.gauge("start_time_seconds", "When this process started, unix time.", values.start_unix_seconds);
     out.gauge("intake_events_waiting", "Events that wait for their commit.",
               static_cast<std::uint64_t>(values.intake_waiting));
-    out.gauge("database_available", "1 while the last batch of events met a database.",
+    out.gauge("database_available",
+              "1 while the last batch of events met a database; 0 as well while one has waited for its commit for "
+              "longer than "
+              "intake.hang_timeout_ms.",
               values.database_available ? 1.0 : 0.0);
     out.counter("log_lines_lost_total", "Log lines that could not be written.", values.log_lines_lost);
     add_dispatch(out, values.dispatch);

@@ -1,3 +1,4 @@
+#include "app/api_client.hpp"
 #include "e2e/daemon.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -5,6 +6,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 namespace klen::webhooks::e2e {
@@ -117,6 +119,33 @@ TEST(lifecycle, a_database_that_hangs_keeps_neither_callers_nor_a_stop_waiting) 
     EXPECT_NE(it.log().find("stopping takes too long"), std::string::npos);
     it.start();
     EXPECT_FALSE(it.publish().empty()) << "the next start is in order";
+    EXPECT_EQ(it.stop(), 0);
+}
+
+TEST(lifecycle, a_database_that_hangs_is_told_in_the_log_and_by_the_metric_until_it_answers_again) {
+    daemon it(daemon::settings{{"KLEN_WEBHOOKS_DISPATCH_HEARTBEAT_INTERVAL_MS", "300"},
+                               {"KLEN_WEBHOOKS_INTAKE_HANG_TIMEOUT_MS", "300"}});
+    it.start();
+    auto const client = app::api_client::create(it.url(), {}).value();
+    std::function<bool()> const available = [&] {
+        auto const text = client.call("GET", "/metrics").value().body;
+        return text.find("klen_webhooks_database_available 1\n") != std::string::npos;
+    };
+    auto const in_log = [&](std::string const& what) { return it.log().find(what) != std::string::npos; };
+    EXPECT_TRUE(available());
+    EXPECT_FALSE(in_log("no heartbeat is committed"));
+    {
+        frozen const postgres(postgres_of(it));
+        EXPECT_EQ(it.call("POST", "/api/v1/events",
+                          R"({"account_id":"acct_e2e","event_type":"call.ended","payload":{}})", it.key())
+                      .status,
+                  503);
+        EXPECT_FALSE(available());
+        EXPECT_TRUE(eventually([&] { return in_log("no heartbeat is committed"); }));
+        EXPECT_EQ(client.call("GET", "/livez").value().status, 200) << "no thread of ours hangs";
+    }
+    EXPECT_TRUE(eventually([&] { return in_log("heartbeats are committed again"); }));
+    EXPECT_TRUE(eventually(available));
     EXPECT_EQ(it.stop(), 0);
 }
 
