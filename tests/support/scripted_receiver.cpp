@@ -269,6 +269,7 @@ void scripted_receiver::accept_all() {
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         open_.push_back(fd);
         int const number = ++accepted_;
+        changed_.notify_all();
         auto const& what = scripts_[std::min(static_cast<std::size_t>(number), scripts_.size()) - 1];
         threads_.emplace_back([this, fd, number, &what] { scripted_connection(*this, fd, number, what).run(); });
     }
@@ -295,6 +296,11 @@ int scripted_receiver::connections() const {
 bool scripted_receiver::wait_for_requests(std::size_t count, std::chrono::milliseconds time) const {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, time, [&] { return requests_.size() >= count; });
+}
+
+bool scripted_receiver::wait_for_connections(int count, std::chrono::milliseconds time) const {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, time, [&] { return accepted_ >= count; });
 }
 
 bool scripted_receiver::wait_until_closed(std::chrono::milliseconds time) const {

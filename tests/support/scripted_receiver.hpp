@@ -112,6 +112,8 @@ class scripted_receiver {
     int connections() const;
     /// Waits for so many requests in all; false when they do not come in time.
     bool wait_for_requests(std::size_t count, std::chrono::milliseconds time = std::chrono::seconds(10)) const;
+    /// The same for connections.
+    bool wait_for_connections(int count, std::chrono::milliseconds time = std::chrono::seconds(10)) const;
     /// Waits until no connection is open.
     bool wait_until_closed(std::chrono::milliseconds time = std::chrono::seconds(10)) const;
 
