@@ -296,10 +296,12 @@ TEST_F(api_store_test, a_look_at_the_queue_tells_what_waits_and_what_holds_up_it
     EXPECT_LT(seen.oldest_due, milliseconds(600'000));
     EXPECT_GE(seen.horizon_age, 2U);
     db.query("DELETE FROM deliveries WHERE NOT parked AND next_attempt_at < clock_timestamp()");
+    // Estimates, which an autovacuum may make anew at any moment.
     EXPECT_TRUE(eventually([&] {
         auto const now = run(api->look_at_queue()).value();
-        return now.deliveries == 2 && now.dead_deliveries == 2;
+        return now.deliveries >= 1 && now.deliveries <= 4 && now.dead_deliveries >= 1;
     }));
+    ASSERT_TRUE(other.run_text("ROLLBACK"));
 }
 
 } // namespace
