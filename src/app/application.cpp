@@ -499,9 +499,7 @@ std::string daemon::metrics() {
         now.clients.push_back(client->stats());
     now.background = background_->stats();
     now.intake_waiting = writer_->waiting();
-    auto const patience = settings_.intake.hang_timeout;
-    bool const hangs = patience > milliseconds::zero() && writer_->busy_for() >= patience;
-    now.database_available = writer_->available() && !hangs;
+    now.database_available = writer_->available() && !intake_->hangs();
     now.log_lines_lost = log::lost_lines();
     now.start_unix_seconds = std::chrono::duration<double>(started_at_.time_since_epoch()).count();
     return metrics_text(now);

@@ -135,8 +135,7 @@ std::string metrics_text(metric_values const& values) {
               static_cast<std::uint64_t>(values.intake_waiting));
     out.gauge("database_available",
               "1 while the last batch of events met a database; 0 as well while one has waited for its commit for "
-              "longer than "
-              "intake.hang_timeout_ms.",
+              "longer than intake.hang_timeout_ms.",
               values.database_available ? 1.0 : 0.0);
     out.counter("log_lines_lost_total", "Log lines that could not be written.", values.log_lines_lost);
     add_dispatch(out, values.dispatch);

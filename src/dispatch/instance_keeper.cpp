@@ -56,13 +56,11 @@ task<void> instance_keeper::loop() {
 }
 
 task<void> instance_keeper::clean_up_loop() {
-    while (!finishing_) {
+    for (;;) {
         co_await clean_up_.wait();
         if (finishing_)
-            break;
+            co_return;
         co_await end_finished_terms();
-        if (finishing_)
-            break;
         co_await look_for_dead();
     }
 }

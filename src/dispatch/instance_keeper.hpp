@@ -51,8 +51,8 @@ class instance_keeper {
     alarm const clean_up_;
     bool finishing_ = false;
     std::vector<std::shared_ptr<ping>> pings_;
-    std::vector<std::pair<term_ptr, steady_time>>
-        retired_at_; ///< those that are ended here the database is asked to end
+    /// Since when each is being finished. Of those that are ended here the database does not know it yet.
+    std::vector<std::pair<term_ptr, steady_time>> retired_at_;
     policy::instance_judge judge_;
     log::throttle heartbeat_log_{std::chrono::seconds(10)};
     log::throttle hung_log_{std::chrono::seconds(10)};

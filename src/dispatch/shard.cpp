@@ -234,10 +234,8 @@ shard::step shard::try_start(lane_ptr const& l, std::optional<job>& out) {
         hosts_.wait(host, l);
         return step::skipped;
     }
-    if (l->host_turn != host)
-        pass_turn(*l);
-    l->host_turn.clear();
-    give_turn(host, hosts_.pass(host)); // one request that ended may have made room for more than one
+    // Used, or another host's: in both cases it goes on. One request that ended may have made room for more than one.
+    pass_turn(*l);
     auto const era = l->began(now);
     hub_->stats.in_flight.fetch_add(1);
     out.emplace(job{l, l->pop(), l->profile(), std::move(slot), era});
@@ -262,7 +260,7 @@ void shard::settle_without_request(lane& l, error_class why, outcome_slots::slot
     hub_->outcomes.push({std::move(r), std::move(d.held), std::move(slot)});
 }
 
-/// A lane that a host left a place for and that does not use it: the next in that host's line gets it.
+/// A lane that a host left a place for has used it, or does not: the next in that host's line may have a place, too.
 void shard::pass_turn(lane& l) {
     if (l.host_turn.empty())
         return;

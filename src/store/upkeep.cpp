@@ -85,13 +85,13 @@ constexpr statement see_queue{
     "look_at_queue",
     "SELECT coalesce((extract(epoch FROM clock_timestamp() - (SELECT next_attempt_at FROM deliveries"
     "  WHERE lease_owner IS NULL AND NOT parked ORDER BY next_attempt_at LIMIT 1)) * 1000)::bigint, 0),"
-    " coalesce(s.n_live_tup, 0), coalesce(s.n_dead_tup, 0),"
+    " n_live_tup, n_dead_tup,"
     " coalesce((SELECT max(a) FROM ("
     "  SELECT greatest(age(backend_xmin), age(backend_xid)) FROM pg_stat_activity"
     "   WHERE pid <> pg_backend_pid() AND (datname = current_database() OR datid IS NULL)"
     "  UNION ALL SELECT age(xmin) FROM pg_replication_slots"
     "  UNION ALL SELECT age(transaction) FROM pg_prepared_xacts WHERE database = current_database()) held (a)), 0)"
-    " FROM (SELECT 'deliveries'::regclass AS queue) q LEFT JOIN pg_stat_user_tables s ON s.relid = q.queue"};
+    " FROM pg_stat_user_tables WHERE relid = 'deliveries'::regclass"};
 
 /// The steps of one round, each in a transaction of its own. After the first that failed, or that found another
 /// instance at it, none is done.

@@ -1,7 +1,6 @@
 #include "app/side_thread.hpp"
 
 #include "app/blocking.hpp"
-#include "klen/webhooks/base/thread_watch.hpp"
 #include "store/store_support.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -50,15 +49,9 @@ TEST(side_thread, a_computation_that_does_not_end_is_told) {
     waiter running;
     running.start(context, side, [&] { go.get_future().wait(); });
     context.poll();
-    EXPECT_TRUE(test::eventually([] {
-        look_at_threads();
-        return hung_threads() == "side";
-    }));
+    EXPECT_TRUE(test::come_to_hang("side"));
     go.set_value();
-    EXPECT_TRUE(test::eventually([] {
-        look_at_threads();
-        return hung_threads().empty();
-    })) << "now it waits";
+    EXPECT_TRUE(test::come_to_hang("")) << "now it waits";
 }
 
 TEST(side_thread, refuses_what_is_too_much_and_what_waits_at_the_end) {

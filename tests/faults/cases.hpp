@@ -98,5 +98,11 @@ class rounds {
     std::chrono::steady_clock::time_point until_;
 };
 std::string in_ms(std::chrono::microseconds time);
+/// "95 %".
+std::string in_percent(double share);
+/// For a case in which nothing excuses a repeat.
+void judge_no_repeats(report& out);
+/// What `--minutes` says, else so long.
+std::chrono::milliseconds length_of(run_options const& how, std::chrono::milliseconds otherwise);
 
 } // namespace klen::webhooks::faults

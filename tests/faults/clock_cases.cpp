@@ -161,8 +161,7 @@ void clocks(run_options const& how, report& out) {
                in_ms(out.found.latest_retry) + " after its time");
     if (out.found.retries == 0)
         out.violation("nothing was tried again while a daemon's clock was off");
-    if (out.found.repeats > 0)
-        out.violation(std::to_string(out.found.repeats) + " repeats");
+    judge_no_repeats(out);
     for (auto const& one : on.daemons)
         if (one->log().find("the database's clock has jumped") == std::string::npos)
             out.violation(one->name() + " says nothing of the jumps of PostgreSQL's clock");
@@ -205,8 +204,7 @@ void clock_steps(run_options const& how, report& out) {
                " before its time, the latest " + in_ms(out.found.latest_retry) + " after it");
     if (std::min(out.found.earliest_retry, out.found.latest_retry) < step / 2)
         out.violation("PostgreSQL's clock did not move");
-    if (out.found.repeats > 0)
-        out.violation(std::to_string(out.found.repeats) + " repeats");
+    judge_no_repeats(out);
     if (taken_for_dead(on))
         out.violation("a jump of the clock was taken for a death");
 }

@@ -38,6 +38,17 @@ std::map<std::int64_t, wall_us> ended_leases(stage const& on) {
 
 std::string in_ms(std::chrono::microseconds time) { return std::to_string(time.count() / 1000) + " ms"; }
 
+std::string in_percent(double share) { return std::to_string(static_cast<int>(share * 100)) + " %"; }
+
+void judge_no_repeats(report& out) {
+    if (out.found.repeats > 0)
+        out.violation(std::to_string(out.found.repeats) + " repeats");
+}
+
+std::chrono::milliseconds length_of(run_options const& how, std::chrono::milliseconds otherwise) {
+    return how.minutes ? std::chrono::milliseconds(static_cast<std::int64_t>(*how.minutes * 60'000)) : otherwise;
+}
+
 bool taken_for_dead(stage const& on) {
     return std::ranges::any_of(on.daemons, [](auto const& one) {
         auto const log = one->log();
@@ -94,8 +105,7 @@ stage::options stage_of(run_options const& how) {
 
 rounds::rounds(run_options const& how, int by_default)
     : most_(how.rounds.value_or(how.minutes ? std::numeric_limits<int>::max() : by_default)),
-      until_(how.minutes ? std::chrono::steady_clock::now() +
-                               std::chrono::milliseconds(static_cast<std::int64_t>(*how.minutes * 60'000))
+      until_(how.minutes ? std::chrono::steady_clock::now() + length_of(how, {})
                          : std::chrono::steady_clock::time_point::max()) {}
 
 bool rounds::next() {

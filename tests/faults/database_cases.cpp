@@ -68,7 +68,7 @@ void unreachable(run_options const& how, report& out, bool dropped) {
     auto const hangs = [&] { return !answers(on.proxies.front()->port(), 300ms); };
     if (dropped && !e2e::eventually(hangs, 2s))
         out.violation("packets are not dropped: a connection was answered");
-    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000));
+    auto const length = length_of(how, 8s);
     pause_for(length);
     auto const grown = daemon.resident_kb() - memory;
     auto const end = now_us();
@@ -114,7 +114,7 @@ void slowness(stage& on, run_options const& how, report& out, std::string const&
     pause_for(1s);
     auto const at = now_us();
     slow_down(500ms);
-    pause_for(std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000)));
+    pause_for(length_of(how, 8s));
     auto const end = now_us();
     slow_down(0ms);
     on.disturbed({"slowness", "", at, end + 2'000'000});
@@ -125,8 +125,7 @@ void slowness(stage& on, run_options const& how, report& out, std::string const&
     auto const slowest = tally(on, at, now_us()).slowest;
     auto const share = static_cast<double>(kept.accepted) * 1e6 / static_cast<double>(end - 1'000'000 - from) /
                        on.with.events_per_second;
-    out.figure(what + ": " + std::to_string(static_cast<int>(share * 100)) + " % of the load accepted, slowest " +
-               in_ms(slowest));
+    out.figure(what + ": " + in_percent(share) + " of the load accepted, slowest " + in_ms(slowest));
     if (kept.slowest < 500ms)
         out.violation("nothing was slow");
     if (slowest > 5s)
@@ -134,7 +133,7 @@ void slowness(stage& on, run_options const& how, report& out, std::string const&
     // In the few seconds of a short run, beside other tests, a single stall of the real disk is half of the time.
     auto const least = how.minutes ? 0.6 : 0.2;
     if (share < least)
-        out.violation("less than " + std::to_string(static_cast<int>(least * 100)) + " % of the load was kept");
+        out.violation("less than " + in_percent(least) + " of the load was kept");
     if (taken_for_dead(on))
         out.violation("slowness was taken for death");
 }
@@ -175,9 +174,8 @@ void database_restart(run_options const& how, report& out) {
     }
     conclude(on, out, 40s);
     out.figure(std::to_string(turn.done()) + " stops, fast and immediate: accepting again " + in_ms(slowest_back) +
-               " after PostgreSQL at the latest, " + std::to_string(static_cast<int>(least * 100)) +
-               " % of the rate 5 s after it at least; " + std::to_string(refused) +
-               " calls answered 503, slowest refusal " + in_ms(slowest_refusal) + "; " +
+               " after PostgreSQL at the latest, " + in_percent(least) + " of the rate 5 s after it at least; " +
+               std::to_string(refused) + " calls answered 503, slowest refusal " + in_ms(slowest_refusal) + "; " +
                std::to_string(out.found.repeats) + " repeats");
     if (slowest_back > 5s)
         out.violation("publishing came back after " + in_ms(slowest_back) + ", not 5 s");
@@ -224,7 +222,7 @@ void disk_full(run_options const& how, report& out) {
     pause_for(1500ms);
     auto const at = now_us();
     disk.fill();
-    pause_for(std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(6.0 / 60) * 60'000)));
+    pause_for(length_of(how, 6s));
     auto const accepted = tally(on, at + 3'000'000, now_us()).accepted;
     disk.make_room();
     auto const room = now_us();

@@ -131,7 +131,7 @@ void closing_receivers(run_options const& how, report& out) {
     };
     stage on(std::move(with));
     on.publish();
-    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(6.0 / 60) * 60'000));
+    auto const length = length_of(how, 6s);
     pause_for(length);
     std::size_t failed = 0;
     conclude(on, out, 40s, [&failed](evidence& all) {

@@ -96,8 +96,7 @@ void neighbours(run_options const& how, report& out) {
     for (int const other : {hangs, flooded, drips})
         on.publish(other, on.with.publishers, each);
     on.publish(flooded, 4, 2.0 * on.with.events_per_second);
-    auto const seen = watch_sessions(
-        on, std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(8.0 / 60) * 60'000)));
+    auto const seen = watch_sessions(on, length_of(how, 8s));
     auto const end = now_us();
     std::map<std::string, std::int64_t> waiting;
     for (auto const& row : on.database->query("SELECT account_id, count(*) FROM deliveries GROUP BY account_id"))
@@ -127,8 +126,7 @@ void neighbours(run_options const& how, report& out) {
     if (seen.most == 0 || seen.sleeping > 0)
         out.violation("of " + std::to_string(seen.most) + " sessions " + std::to_string(seen.sleeping) +
                       " were idle in a transaction for more than a second");
-    if (out.found.repeats > 0)
-        out.violation(std::to_string(out.found.repeats) + " repeats");
+    judge_no_repeats(out);
 }
 
 } // namespace klen::webhooks::faults

@@ -56,7 +56,7 @@ void held_transaction(run_options const& how, report& out) {
     auto with = stage_of(how);
     with.publishers = 12; // one answer that is late for once is no lower rate
     stage on(std::move(with));
-    auto const length = std::chrono::milliseconds(static_cast<std::int64_t>(how.minutes.value_or(12.0 / 60) * 60'000));
+    auto const length = length_of(how, 12s);
     on.publish();
     pause_for(1s);
     auto const before = pace_over(on, how.minutes ? 30s : 4s);
@@ -68,7 +68,6 @@ void held_transaction(run_options const& how, report& out) {
     auto const dead = on.database->number("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'deliveries'");
     auto const left = on.database->number("SELECT count(*) FROM deliveries");
     conclude(on, out, 40s);
-    auto const in_percent = [](double share) { return std::to_string(static_cast<int>(share * 100)) + " %"; };
     auto const accepted = late.accepted / before.accepted;
     auto const requests = late.requests / before.requests;
     out.figure("a snapshot held for " + std::to_string(length.count() / 1000) + " s and " + std::to_string(age) +
@@ -81,8 +80,7 @@ void held_transaction(run_options const& how, report& out) {
     auto const least = how.minutes ? 0.95 : 0.8; // beside other tests
     if (std::min(accepted, requests) < least)
         out.violation("less than " + in_percent(least) + " of the rate was kept");
-    if (out.found.repeats > 0)
-        out.violation(std::to_string(out.found.repeats) + " repeats");
+    judge_no_repeats(out);
 }
 
 void upgrade(run_options const& how, report& out) {
@@ -127,8 +125,7 @@ void upgrade(run_options const& how, report& out) {
     out.figure(std::to_string(turn.done()) + " migrations, each of a table that grows, the longest waited and took " +
                in_ms(longest) + ": " + std::to_string(failed) + " publishes failed, slowest answer " + in_ms(slowest) +
                "; " + std::to_string(out.found.repeats) + " repeats");
-    if (out.found.repeats > 0)
-        out.violation(std::to_string(out.found.repeats) + " repeats");
+    judge_no_repeats(out);
     if (taken_for_dead(on))
         out.violation("a migration was taken for a death");
     for (auto const& one : on.daemons)

@@ -1,4 +1,3 @@
-#include "klen/webhooks/base/thread_watch.hpp"
 #include "klen/webhooks/store/api_store.hpp"
 #include "klen/webhooks/store/delivery_store.hpp"
 
@@ -805,19 +804,13 @@ TEST_F(delivery_store_test, no_heartbeat_is_sent_while_a_thread_hangs_on_which_d
     std::promise<void> judging, outcomes;
     std::thread beside(hang, "judging", duty::other, std::ref(judging));
     judging.get_future().wait();
-    // In looks that follow upon each other at once a thread may seem to hang that has just done its work.
-    EXPECT_TRUE(eventually([] {
-        look_at_threads();
-        return hung_threads() == "judging";
-    }));
+    EXPECT_TRUE(come_to_hang("judging"));
     EXPECT_TRUE(run(queue->heartbeat(me))) << "that is no delivery's thread";
 
     std::thread stuck(hang, "outcomes of another", duty::deliveries, std::ref(outcomes));
     outcomes.get_future().wait();
-    EXPECT_TRUE(eventually([] {
-        look_at_threads();
-        return hung_delivery_threads() == "outcomes of another";
-    }));
+    EXPECT_TRUE(come_to_hang("judging, outcomes of another"));
+    EXPECT_EQ(hung_delivery_threads(), "outcomes of another");
     auto const counted = db.number("SELECT heartbeat_count FROM instances");
     auto const refused = run(queue->heartbeat(me));
     ASSERT_FALSE(refused);

@@ -1,4 +1,3 @@
-#include "klen/webhooks/base/thread_watch.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
 
 #include "store/session.hpp"
@@ -134,16 +133,10 @@ TEST_F(event_writer_test, a_batch_that_does_not_end_is_told) {
     gate.hold();
     auto writer = make();
     auto first = submit(*writer, make_event("a"));
-    EXPECT_TRUE(eventually([] {
-        look_at_threads();
-        return hung_threads() == "intake";
-    }));
+    EXPECT_TRUE(come_to_hang("intake"));
     gate.let_go();
     EXPECT_TRUE(first.get());
-    EXPECT_TRUE(eventually([] {
-        look_at_threads();
-        return hung_threads().empty();
-    })) << "now it waits";
+    EXPECT_TRUE(come_to_hang("")) << "now it waits";
 }
 
 TEST_F(event_writer_test, stores_what_it_was_given) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "klen/webhooks/base/async.hpp"
+#include "klen/webhooks/base/thread_watch.hpp"
 #include "klen/webhooks/event/event.hpp"
 #include "klen/webhooks/store/delivery_store.hpp"
 #include "klen/webhooks/store/event_writer.hpp"
@@ -36,6 +37,15 @@ inline bool eventually(std::function<bool()> const& condition) {
         ::poll(nullptr, 0, 2);
     }
     return true;
+}
+
+/// Looks at the threads until those that hang are these; "": none. In looks that follow upon each other at once one may
+/// seem to hang that has just done its work.
+inline bool come_to_hang(std::string const& names) {
+    return eventually([&] {
+        look_at_threads();
+        return hung_threads() == names;
+    });
 }
 
 /// How many sessions of this name (session_profile) have a statement under way for longer than that, waiting for a

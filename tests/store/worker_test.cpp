@@ -1,7 +1,5 @@
 #include "store/worker.hpp"
 
-#include "klen/webhooks/base/thread_watch.hpp"
-
 #include "store/store_support.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -43,11 +41,6 @@ struct worker_test : testing::Test {
     std::atomic<int> begun{0};
     connection_options const nowhere{.url = "postgresql://127.0.0.1:1/none"};
 };
-
-void look(int times) {
-    for (int i = 0; i < times; ++i)
-        look_at_threads();
-}
 
 /// What `call` comes to, on an io thread of its own.
 std::future<result<int>> call(task_group& in, worker& to, std::function<result<int>(session&)> job, job_terms terms) {
@@ -172,13 +165,10 @@ TEST_F(worker_test, a_job_that_does_not_end_is_told_as_a_thread_that_hangs) {
     worker one(nowhere, {.name = "outcomes"}, 1, 4, duty::deliveries);
     auto const never = post(one, "");
     wait_until_begun(1);
-    look(looks_until_hung + 1);
+    EXPECT_TRUE(test::come_to_hang("outcomes"));
     EXPECT_EQ(hung_delivery_threads(), "outcomes");
     gate.set_value();
-    EXPECT_TRUE(test::eventually([] {
-        look_at_threads();
-        return hung_threads().empty();
-    }));
+    EXPECT_TRUE(test::come_to_hang(""));
 }
 
 TEST_F(worker_test, one_that_waits_for_the_database_does_not_hang) {
@@ -199,7 +189,8 @@ TEST_F(worker_test, one_that_waits_for_the_database_does_not_hang) {
     EXPECT_TRUE(test::eventually([&] {
         return db.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'instances'::regclass") == 1;
     }));
-    look(looks_until_hung + 1);
+    for (int i = 0; i <= looks_until_hung; ++i)
+        look_at_threads();
     EXPECT_EQ(hung_threads(), "");
     db.query("COMMIT");
     done.get_future().wait();

@@ -86,6 +86,10 @@ class intake {
     std::variant<store::new_event, refusal> judge(publisher const& who, std::string_view json,
                                                   std::optional<std::string> const& default_id = {}) const;
 
+    /// The batch that is being committed takes longer than the configuration's `hang_timeout`: nobody waits behind it.
+    /// Thread-safe.
+    bool hangs() const;
+
   private:
     using judged_event = std::variant<store::new_event, refusal>;
     using judged_batch = std::variant<std::vector<judged_event>, refusal>;
@@ -93,7 +97,6 @@ class intake {
     task<Judged> beside(std::string account_id, std::function<Judged()> judgement);
     judged_batch judge_batch(publisher const& who, std::string_view json, std::size_t items_max) const;
     bool is_large(std::string_view json) const;
-    bool hangs() const;
 
     intake_config config_;
     store::event_writer& writer_;
